@@ -1,0 +1,140 @@
+"""ytworker: a durable task queue and plugin host for workers that collect video metadata.
+
+Everything a plugin author needs comes from here; nothing is imported before it is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ytworker._version import __version__
+
+if TYPE_CHECKING:
+    from ytworker.context import Budget, Cancelled, Checkpoint, Context, Deferred
+    from ytworker.errors import (
+        BlockedError,
+        ConfigError,
+        GoneError,
+        NotYetError,
+        OfflineError,
+        ParametersError,
+        PermanentError,
+        PluginUnavailableError,
+        QuotaError,
+        RestrictedError,
+        RetryableError,
+        SettingsError,
+        SuspectError,
+        TaskError,
+        ThrottledError,
+        YtworkerError,
+    )
+    from ytworker.hookspecs import Scraped, WorkerPlugin, hookimpl
+    from ytworker.model import (
+        Author,
+        ErrorClass,
+        Item,
+        ItemContext,
+        MetricPrecision,
+        Metrics,
+        Outcome,
+        Task,
+        TaskResult,
+        TaskStatus,
+    )
+    from ytworker.plugins.base import PluginBase
+    from ytworker.service import Service, open  # noqa: A004 - `ytworker.open` reads well and shadows nothing outside
+
+_HOMES = {
+    "Author": "model",
+    "BlockedError": "errors",
+    "Budget": "context",
+    "Cancelled": "context",
+    "Checkpoint": "context",
+    "ConfigError": "errors",
+    "Context": "context",
+    "Deferred": "context",
+    "ErrorClass": "model",
+    "GoneError": "errors",
+    "Item": "model",
+    "ItemContext": "model",
+    "MetricPrecision": "model",
+    "Metrics": "model",
+    "NotYetError": "errors",
+    "OfflineError": "errors",
+    "Outcome": "model",
+    "ParametersError": "errors",
+    "PermanentError": "errors",
+    "PluginBase": "plugins.base",
+    "PluginUnavailableError": "errors",
+    "QuotaError": "errors",
+    "RestrictedError": "errors",
+    "RetryableError": "errors",
+    "Scraped": "hookspecs",
+    "Service": "service",
+    "SettingsError": "errors",
+    "SuspectError": "errors",
+    "Task": "model",
+    "TaskError": "errors",
+    "TaskResult": "model",
+    "TaskStatus": "model",
+    "ThrottledError": "errors",
+    "WorkerPlugin": "hookspecs",
+    "YtworkerError": "errors",
+    "hookimpl": "hookspecs",
+    "open": "service",
+}
+
+__all__ = [
+    "Author",
+    "BlockedError",
+    "Budget",
+    "Cancelled",
+    "Checkpoint",
+    "ConfigError",
+    "Context",
+    "Deferred",
+    "ErrorClass",
+    "GoneError",
+    "Item",
+    "ItemContext",
+    "MetricPrecision",
+    "Metrics",
+    "NotYetError",
+    "OfflineError",
+    "Outcome",
+    "ParametersError",
+    "PermanentError",
+    "PluginBase",
+    "PluginUnavailableError",
+    "QuotaError",
+    "RestrictedError",
+    "RetryableError",
+    "Scraped",
+    "Service",
+    "SettingsError",
+    "SuspectError",
+    "Task",
+    "TaskError",
+    "TaskResult",
+    "TaskStatus",
+    "ThrottledError",
+    "WorkerPlugin",
+    "YtworkerError",
+    "__version__",
+    "hookimpl",
+    "open",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

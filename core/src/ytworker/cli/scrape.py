@@ -1,0 +1,167 @@
+"""``ytworker scrape``: one task, now, in the foreground."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ytworker.cli.lazy import make_app
+from ytworker.cli.output import (
+    as_json,
+    complain,
+    emit,
+    emit_json,
+    note,
+    printable,
+    seconds_in_words,
+    show_table,
+)
+from ytworker.cli.state import State
+from ytworker.cli.task_types import TaskTypeGroup, in_options
+from ytworker.engine.attempt import Observer
+from ytworker.errors import ParametersError
+from ytworker.model import SECOND, Outcome, Task, TaskStatus, rfc3339
+from ytworker.queue import ItemFilter
+from ytworker.service import Scraped, Service
+
+INTERRUPTED = 130
+"""What shells call a program that Ctrl-C ended: 128 + SIGINT."""
+
+
+def scrape(
+    ctx: typer.Context,
+    params: dict[str, Any],
+    *,
+    max_attempts: Annotated[int | None, typer.Option(metavar="N", help="How many attempts may count.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the task and its items as one JSON object.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one item as JSON a line.")] = False,
+) -> None:
+    """Do one task and print what it found."""
+    state: State = ctx.find_object(State) or State()
+    with state.service() as service:
+        task_type = str(ctx.info_name)
+        try:
+            task = service.check(task_type, params, max_attempts=max_attempts)
+        except ParametersError as error:
+            complain(f"{task_type}: nothing was enqueued", *in_options(error, scrape))
+            raise typer.Exit(2) from None
+        with _progress() as observe:
+            try:
+                scraped = service.scrape(task, observe=observe, waiting=_say_wait)
+            except KeyboardInterrupt:
+                note("interrupted: the task is queued again, no attempt was counted; `ytworker run` goes on with it")
+                raise typer.Exit(INTERRUPTED) from None
+        _show(service, scraped, whole=json, lines=jsonl)
+
+
+def _show(service: Service, scraped: Scraped, *, whole: bool, lines: bool) -> None:
+    task = scraped.task
+    good = task.state is TaskStatus.COMPLETED and task.outcome is not Outcome.SUSPECT
+    items = list(service.items(ItemFilter(task_id=task.id)))
+    if whole:
+        emit_json({"task": task.to_json(), "items": items})
+    elif good and lines:
+        for item in items:
+            emit(as_json(item))
+    elif good and items:
+        _show_items(items)
+    if not good:
+        _explain(scraped)
+        raise typer.Exit(1)
+    note(f"{len(items)} items, stored by task {task.id}" if items else "nothing was found, which is a legal answer")
+
+
+def _explain(scraped: Scraped) -> None:
+    task, error = scraped.task, scraped.error
+    why = error.message if error else task.reason or "its items look wrong and are kept apart"
+    label = f"[{error.error_class}] " if error else ""
+    if task.state is TaskStatus.SCHEDULED and task.run_at is not None:
+        then = f"task {task.id} goes on after {_clock_time(task.run_at)} when `ytworker run` runs"
+        note(f"error: {label}{why} ({then})")
+    elif task.state is TaskStatus.DEAD:
+        note(f"error: {label}{why} (task {task.id} is dead; `ytworker tasks show {task.id}` tells more)")
+    else:
+        note(f"error: {label}{why} (task {task.id} is {task.state})")
+
+
+def _clock_time(moment: int) -> str:
+    text = rfc3339(moment) or ""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _say_wait(task: Task) -> None:
+    error = task.error
+    why = f"[{error.error_class}] {error.message}" if error else task.reason or ""
+    seconds = max(0.0, ((task.run_at or 0) - (task.started_at or task.run_at or 0)) / SECOND)
+    then = f"trying again in {seconds_in_words(seconds)}" if seconds else "trying again"
+    note(f"attempt {task.attempt} of {task.max_attempts} failed: {why}; {then}")
+
+
+@contextmanager
+def _progress() -> Iterator[Observer | None]:
+    """Show a progress bar on a terminal, and nothing elsewhere."""
+    console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        number = bar.add_task("starting", total=None)
+
+        def observe(done: int, total: int | None, note: str | None) -> None:
+            words = escape(printable(note or "")[:60])
+            bar.update(number, completed=done, total=total, description=words or "scraping")
+
+        yield observe
+
+
+def _show_items(items: list[dict[str, Any]]) -> None:
+    columns = ("#", "ID", "PUBLISHED", "VIEWS", "LIKES", "LENGTH", "TITLE")
+    rows = [(number, *item_row(item)) for number, item in enumerate(items, 1)]
+    show_table(columns, rows, right=("#", "VIEWS", "LIKES", "LENGTH"))
+
+
+def item_row(item: dict[str, Any]) -> tuple[str, ...]:
+    """Give the cells of one item: id, day, views, likes, length, title; what is unknown is a dash."""
+    metrics = item["metrics"]
+    return (
+        item["id"],
+        (item["published_at"] or "-")[:10],
+        _count(metrics["views"], metrics["precision"]["views"]),
+        _count(metrics["likes"], metrics["precision"]["likes"]),
+        _length(item["duration_seconds"]),
+        item["title"] or "-",
+    )
+
+
+def _count(value: int | None, precision: str | None) -> str:
+    if value is None:
+        return "-"
+    return f"{'~' if precision == 'rounded' else ''}{value:,}"
+
+
+def _length(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class ScrapeGroup(TaskTypeGroup):
+    """One command for each task type that does it now."""
+
+    own = staticmethod(scrape)
+
+
+app = make_app(cls=ScrapeGroup, no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Do one task now, here, and print what it finds. `ytworker scrape TYPE --help` shows its parameters."""

@@ -1,0 +1,184 @@
+"""What a scrape is given: its task, its settings, and the few ways in which it may talk to the engine.
+
+The context knows no engine. It speaks through a :class:`Port`; in a worker that port turns every call into a JSON
+message, in a plugin author's test it is :class:`ytworker.testing.FakePort`.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from logging import Logger, LoggerAdapter
+from typing import Any, NoReturn, Protocol
+
+from pydantic import BaseModel
+
+from ytworker.model import Task
+
+AnyLogger = Logger | LoggerAdapter[Logger]
+
+
+class Deferred(BaseException):
+    """Leaves the scrape because it asked to wait; a BaseException, so that ``except Exception`` does not swallow it."""
+
+    def __init__(self, until: datetime, reason: str) -> None:
+        super().__init__(reason)
+        self.until = until
+        self.reason = reason
+
+
+class Cancelled(BaseException):
+    """Leaves the scrape because its task was cancelled or its claim is no longer valid."""
+
+
+class Port(Protocol):
+    """The far side of a context."""
+
+    def progress(self, done: int, total: int | None, note: str | None) -> None:
+        """Show how far the scrape is."""
+
+    def checkpoint(self, value: Any) -> None:
+        """Store the items yielded so far together with ``value``."""
+
+    def acquire(self, source: str, cost: int) -> None:
+        """Block until ``source`` may be asked ``cost`` times; raise Deferred while it cools down."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, in a way that the engine and its tests control."""
+
+    def suspect(self, reason: str) -> None:
+        """Mark this attempt's items as doubtful."""
+
+    def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+        """Put a follow-up task into the queue and give its id."""
+
+    def cancelled(self) -> bool:
+        """Tell whether the scrape should stop."""
+
+
+class Checkpoint:
+    """Where an earlier attempt got to, and the way to say where this one is."""
+
+    def __init__(self, port: Port, value: Any) -> None:
+        self._port = port
+        self.value = value
+
+    def save(self, value: Any) -> None:
+        """Commit every item yielded so far together with ``value``, in one transaction.
+
+        What is saved is true whatever becomes of the task; a retry finds it in :attr:`value` and goes on from there.
+
+        Args:
+            value: Any JSON value, at most 1 MiB as text.
+        """
+        self._port.checkpoint(value)
+        self.value = value
+
+
+class Budget:
+    """The pacing of one source, shared by everybody who asks it."""
+
+    def __init__(self, port: Port, source: str) -> None:
+        self._port = port
+        self.source = source
+
+    def acquire(self, cost: int = 1) -> None:
+        """Wait until the source may be asked; call it before every request.
+
+        Args:
+            cost: How many requests (or quota units) follow.
+
+        Raises:
+            Deferred: The source cools down or is paused. Let it pass: the task is put off and no attempt is burned.
+        """
+        self._port.acquire(self.source, cost)
+
+
+class Context:
+    """Everything a scrape may use. Later versions add attributes, never arguments.
+
+    Attributes:
+        task: The task, with ``attempt`` counting this attempt.
+        settings: The validated settings sections that the plugin asked for in ``get_settings``, by name.
+        logger: A logger that names the task and the attempt.
+        checkpoint: What an earlier attempt saved, and ``save``.
+        deadline: When this attempt must have ended, aware UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        port: Port,
+        logger: AnyLogger,
+        deadline: datetime,
+        settings: Mapping[str, BaseModel] | None = None,
+        checkpoint: Any = None,
+    ) -> None:
+        self.task = task
+        self.settings: Mapping[str, BaseModel] = settings or {}
+        self.logger = logger
+        self.deadline = deadline
+        self.checkpoint = Checkpoint(port, checkpoint)
+        self._port = port
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the scrape should stop: cancelled, shutting down, or past its deadline."""
+        return self._port.cancelled()
+
+    def progress(self, done: int, total: int | None = None, note: str | None = None) -> None:
+        """Show how far the scrape is; cheap enough to call for every item.
+
+        Args:
+            done: Items or steps done.
+            total: How many there will be, if known.
+            note: A few words on what happens now.
+        """
+        self._port.progress(done, total, note)
+
+    def budget(self, source: str) -> Budget:
+        """Give the budget of one source, such as ``youtube`` or ``youtube via proxy.example:8080``."""
+        return Budget(self._port, source)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait inside the attempt; use it instead of ``time.sleep``, which neither tests nor the engine can shorten."""
+        self._port.sleep(seconds)
+
+    def defer(self, until: datetime, reason: str) -> NoReturn:
+        """End this attempt and go on later; the attempt is not counted, items since the last checkpoint are dropped.
+
+        Args:
+            until: When to go on; aware.
+            reason: Shown to the operator beside the waiting task.
+
+        Raises:
+            Deferred: Always.
+            ValueError: ``until`` has no time zone.
+        """
+        if until.tzinfo is None:
+            msg = "defer(until) needs an aware datetime, such as datetime.now(UTC) + timedelta(hours=1)"
+            raise ValueError(msg)
+        raise Deferred(until.astimezone(UTC), reason)
+
+    def suspect(self, reason: str) -> None:
+        """Mark this attempt's items as doubtful: they are kept apart and never overwrite good ones.
+
+        Args:
+            reason: What does not fit, for the operator.
+        """
+        self._port.suspect(reason)
+
+    def enqueue(self, task_type: str, params: Mapping[str, Any], **options: Any) -> str:
+        """Put a follow-up task into the queue.
+
+        Args:
+            task_type: Its task type.
+            params: Its parameters, a JSON object.
+            **options: ``priority``, ``key``, ``max_attempts`` and ``timeout_seconds``.
+
+        Returns:
+            The id of the task, or of the live task with the same key.
+
+        Raises:
+            ParametersError: The parameters do not fit; nothing was put into the queue.
+        """
+        return self._port.enqueue(task_type, params, options)

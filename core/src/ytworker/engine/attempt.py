@@ -1,0 +1,210 @@
+"""The worker's side of one attempt: answers the child's messages and gathers what it yields."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from ytworker.engine.budgets import Budgets, Refused
+from ytworker.engine.messages import Message, decode, encode, error_of
+from ytworker.errors import StaleClaimError, YtworkerError
+from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Item, Microseconds, TaskResult
+from ytworker.queue import TaskQueue
+
+MAX_ITEMS = 10_000
+MAX_BYTES = 64 << 20
+MAX_CHECKPOINT_BYTES = 1 << 20
+MAX_FOLLOW_UPS = 1_000
+_PROGRESS_INTERVAL: Microseconds = SECOND
+
+Sections = Mapping[str, Mapping[str, Any]]
+
+
+class Enqueuer(Protocol):
+    """Validates and enqueues a follow-up task; the service is one."""
+
+    def __call__(self, task_type: str, params: Mapping[str, Any], **options: Any) -> str:
+        """Put a task into the queue and give its id."""
+
+
+class Observer(Protocol):
+    """Who wants to see a task go on, such as a progress bar."""
+
+    def __call__(self, done: int, total: int | None, note: str | None) -> None:
+        """Take notice."""
+
+
+@dataclass(slots=True, kw_only=True)
+class AttemptDeps:
+    """What every attempt of a worker shares.
+
+    Attributes:
+        queue: Where checkpoints and progress go.
+        budgets: Who may be asked, and when.
+        sections: The raw settings sections of plugins.
+        clock: Integer UTC microseconds.
+        beat: Told with every message that the attempt is alive, and for how many seconds it may now be silent.
+        enqueue: Takes follow-up tasks.
+        observe: Sees progress, or None.
+        stopping: Tells whether the worker is about to stop.
+    """
+
+    queue: TaskQueue
+    budgets: Budgets
+    sections: Sections
+    clock: Clock
+    beat: Callable[[float], None]
+    enqueue: Enqueuer
+    observe: Observer | None = None
+    stopping: Callable[[], bool] = field(default=lambda: False)
+
+
+class Attempt:
+    """One attempt: give :meth:`exchange` to an executor, then read :attr:`result`.
+
+    Args:
+        claim: The task.
+        deps: What it shares with others.
+        deadline: When it must have ended.
+    """
+
+    def __init__(self, claim: Claim, deps: AttemptDeps, deadline: Microseconds) -> None:
+        self._claim = claim
+        self._deps = deps
+        self._deadline = deadline
+        self._items: list[Item] = []
+        self._bytes = 0
+        self._stored = 0
+        self._follow_ups = 0
+        self._suspect: str | None = None
+        self._progress_at: Microseconds = 0
+        self._told_to_stop = False
+        self._handlers: dict[str, Callable[[Message], Message]] = {
+            "need": self._need,
+            "items": self._take,
+            "checkpoint": self._checkpoint,
+            "progress": self._progress,
+            "acquire": self._acquire,
+            "enqueue": self._enqueue,
+            "suspect": self._doubt,
+            "poll": self._poll,
+            "done": self._done,
+            "failed": self._failed,
+            "deferred": self._deferred,
+        }
+        self._settings_digest = ""
+        self._sources: set[str] = set()
+        self.result: TaskResult | None = None
+
+    def exchange(self, line: str) -> str:
+        """Answer one message of the child."""
+        message = decode(line)
+        self._deps.beat(max(float(message.get("sleep", 0.0)), self.seconds_left))
+        handler = self._handlers[message["kind"]]
+        try:
+            return encode(handler(message))
+        except StaleClaimError as error:
+            return encode({"stop": str(error)})
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the attempt may still take; negative when it is late."""
+        return (self._deadline - self._deps.clock()) / SECOND
+
+    def _need(self, message: Message) -> Message:
+        sections = {name: dict(self._deps.sections.get(name, {})) for name in message["sections"]}
+        text = json.dumps(sections, sort_keys=True, default=str)
+        self._settings_digest = hashlib.sha256(text.encode()).hexdigest()
+        return {"sections": json.loads(text)}
+
+    def _take(self, message: Message) -> Message:
+        items = [Item.model_validate(each) for each in message["items"]]
+        self._bytes += len(json.dumps(message["items"]))
+        self._items += items
+        if len(self._items) > MAX_ITEMS or self._bytes > MAX_BYTES:
+            limit = f"{MAX_ITEMS} items or {MAX_BYTES >> 20} MiB between two checkpoints"
+            cure = "call context.checkpoint.save(...) now and then: it stores what was yielded"
+            return {"error": f"scrape() yielded more than {limit}; {cure}"}
+        return {}
+
+    def _checkpoint(self, message: Message) -> Message:
+        value = message["value"]
+        if len(json.dumps(value)) > MAX_CHECKPOINT_BYTES:
+            return {
+                "error": f"a checkpoint takes at most {MAX_CHECKPOINT_BYTES >> 20} MiB as JSON; save where, not what"
+            }
+        self._deps.queue.checkpoint(self._claim, self._items, value, suspect=self._suspect)
+        self._stored += len(self._items)
+        self._items, self._bytes = [], 0
+        return {}
+
+    def _progress(self, message: Message) -> Message:
+        done, total, note = message["done"], message["total"], message["note"]
+        if self._deps.observe is not None:
+            self._deps.observe(done, total, note)
+        now = self._deps.clock()
+        if now - self._progress_at >= _PROGRESS_INTERVAL:  # each write is a sync of the disk
+            self._progress_at = now
+            self._deps.queue.progress(self._claim, done, total, note)
+        return self._stop()
+
+    def _acquire(self, message: Message) -> Message:
+        stop = self._stop()
+        if stop:
+            return stop
+        source = str(message["source"])
+        answer = self._deps.budgets.acquire(source, int(message["cost"]), self._settings_digest)
+        if isinstance(answer, Refused):
+            return {"until": answer.until, "reason": answer.reason}
+        self._sources.add(source)
+        return {"wait": answer.wait}
+
+    def _enqueue(self, message: Message) -> Message:
+        self._follow_ups += 1
+        if self._follow_ups > MAX_FOLLOW_UPS:
+            return {"error": f"one attempt may enqueue at most {MAX_FOLLOW_UPS} follow-up tasks"}
+        try:
+            return {"id": self._deps.enqueue(message["type"], message["params"], **message["options"])}
+        except (YtworkerError, TypeError) as error:
+            return {"error": str(error)}
+
+    def _doubt(self, message: Message) -> Message:
+        self._suspect = str(message["reason"])
+        return {}
+
+    def _poll(self, _message: Message) -> Message:
+        return self._stop()
+
+    def _stop(self) -> Message:
+        if self._deps.stopping() or self.seconds_left <= 0:
+            self._told_to_stop = True
+            return {"stop": "the worker is stopping"}
+        return {}
+
+    def _done(self, _message: Message) -> Message:
+        if self._told_to_stop:  # it may have ended early because of that: what it gave need not be all
+            return self._deferred({"until": None, "reason": "the worker is stopping"})
+        return self._end(TaskResult(success=True, data=tuple(self._items), suspect=self._suspect, earlier=self._stored))
+
+    def _failed(self, message: Message) -> Message:
+        return self._end(TaskResult(success=False, error=error_of(message), earlier=self._stored))
+
+    def _deferred(self, message: Message) -> Message:
+        if message["until"] is None and self.seconds_left <= 0:
+            return self._end(TaskResult(success=False, error=self._late(), earlier=self._stored))
+        until, reason = message["until"], message["reason"]
+        return self._end(TaskResult(success=False, deferred_until=until, reason=reason, earlier=self._stored))
+
+    def _end(self, result: TaskResult) -> Message:
+        self.result = replace(result, sources=frozenset(self._sources), settings_digest=self._settings_digest)
+        return {}
+
+    def _late(self) -> ErrorInfo:
+        seconds = self._claim.task.timeout_seconds
+        return ErrorInfo(
+            error_class=ErrorClass.RESOURCE,
+            type="ytworker.DeadlineExceeded",
+            message=f"the attempt took longer than {seconds:g} s. Ask for less, or allow more with timeout_seconds",
+            fingerprint="deadline",
+        )

@@ -1,0 +1,68 @@
+"""The messages between a worker and the process that runs a plugin: JSON objects, one a line.
+
+To the child go one ``task`` and the replies; from the child come ``need``, ``items``, ``checkpoint``, ``progress``,
+``acquire``, ``enqueue``, ``suspect`` and ``poll``, and at the end exactly one of ``done``, ``failed`` and ``deferred``.
+Each is answered by one object; ``{"stop": reason}`` in an answer ends the scrape, ``{"error": …}`` raises in it.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from ytworker.model import Claim, ErrorClass, ErrorInfo, Microseconds, Task, TaskStatus
+
+Message = dict[str, Any]
+
+
+def encode(message: Message) -> str:
+    """Write a message as one line of JSON.
+
+    Raises:
+        TypeError: It holds something that JSON has no form for.
+        ValueError: It holds a number that JSON has no form for.
+    """
+    return json.dumps(message, allow_nan=False, separators=(",", ":"))
+
+
+def decode(line: str) -> Message:
+    """Read a message."""
+    message = json.loads(line)
+    if not isinstance(message, dict):
+        msg = f"a message is a JSON object, not {type(message).__name__}"
+        raise TypeError(msg)
+    return message
+
+
+def task_message(claim: Claim, deadline: Microseconds) -> Message:
+    """Tell a child what to do."""
+    task = claim.task
+    return {
+        "kind": "task",
+        "id": task.id,
+        "type": task.type,
+        "params": dict(task.params),
+        "priority": task.priority,
+        "attempt": task.attempt,
+        "max_attempts": task.max_attempts,
+        "timeout_seconds": task.timeout_seconds,
+        "created_at": task.created_at,
+        "checkpoint": claim.checkpoint,
+        "deadline": deadline,
+    }
+
+
+def task_of(message: Message) -> Task:
+    """Read the task that a child is told to do."""
+    names = ("id", "type", "params", "priority", "attempt", "max_attempts", "timeout_seconds", "created_at")
+    return Task(state=TaskStatus.CLAIMED, **{name: message[name] for name in names})
+
+
+def error_message(error: ErrorInfo) -> Message:
+    """Tell the worker how a task failed."""
+    return {"kind": "failed", "error": asdict(error)}
+
+
+def error_of(message: Message) -> ErrorInfo:
+    """Read how a task failed."""
+    values = dict(message["error"])
+    return ErrorInfo(error_class=ErrorClass(values.pop("error_class")), **values)

@@ -1,0 +1,77 @@
+"""The loop of a worker process: claim, do, report; wait when nothing is ready; rescue what others left behind."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ytworker.engine.worker import BaseWorker
+from ytworker.model import SECOND, Clock, Microseconds
+from ytworker.queue import TaskQueue
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.05
+
+
+@dataclass(slots=True, kw_only=True)
+class TaskPoller:
+    """Keeps one worker busy.
+
+    Attributes:
+        worker: Who does the tasks; the poller enters and leaves it.
+        queue: Where they come from.
+        types: Names the task types to wait for.
+        clock: Integer UTC microseconds.
+        sleep: How to wait between two looks.
+        stopping: Tells whether to stop after the current task.
+        rescue_seconds: How often to look for tasks of workers that died.
+    """
+
+    worker: BaseWorker
+    queue: TaskQueue
+    types: Callable[[], Sequence[str]]
+    clock: Clock
+    sleep: Callable[[float], None]
+    stopping: Callable[[], bool]
+    rescue_seconds: float = 20.0
+    _rescue_at: Microseconds = 0
+
+    def run(self, *, until_empty: bool = False, max_tasks: int | None = None) -> int:
+        """Do tasks until told to stop.
+
+        Args:
+            until_empty: Stop when nothing is ready; what is scheduled for later is left.
+            max_tasks: Stop after so many tasks.
+
+        Returns:
+            How many tasks were done.
+        """
+        done = 0
+        with self.worker:
+            while not self.stopping() and (max_tasks is None or done < max_tasks):
+                self._rescue()
+                if self.worker.run_once():
+                    done += 1
+                elif until_empty:
+                    break
+                else:
+                    self._wait()
+        return done
+
+    def _rescue(self) -> None:
+        now = self.clock()
+        if now < self._rescue_at:
+            return
+        self._rescue_at = now + round(self.rescue_seconds * SECOND)
+        rescued = self.queue.rescue()
+        if rescued:
+            log.warning("took over %d tasks of workers that stopped without finishing them", rescued)
+
+    def _wait(self) -> None:
+        """Sleep until the queue changes, something becomes due, or it is time to rescue."""
+        seen = self.queue.version()
+        due = self.queue.next_due_at(self.types())
+        wake_at = self._rescue_at if due is None else min(due, self._rescue_at)
+        while not self.stopping() and self.clock() < wake_at and self.queue.version() == seen:
+            self.worker.keep_alive()
+            self.sleep(POLL_SECONDS)

@@ -1,0 +1,223 @@
+"""The child's side: loads the plugin, gives it a context, drives what it returns, and tells the worker how it went.
+
+Everything crosses to the worker as JSON messages, whether the child is another process or, with the inline executor,
+this one.
+"""
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from ytworker.context import Cancelled, Context, Deferred
+from ytworker.engine.classify import ErrorClassifier
+from ytworker.engine.messages import Message, decode, encode, error_message, task_of
+from ytworker.errors import PermanentError
+from ytworker.model import Item, Task, to_datetime, to_microseconds
+from ytworker.plugins.parameters import validate
+from ytworker.plugins.registry import PluginRegistry
+
+Exchange = Callable[[str], str]
+Sleep = Callable[[float], None]
+
+ITEMS_AT_ONCE = 50
+
+
+class MessagePort:
+    """A context's port that speaks in messages; items are gathered and travel in batches.
+
+    Args:
+        exchange: Sends one line to the worker and gives its answer.
+        sleep: Waits.
+    """
+
+    def __init__(self, exchange: Exchange, sleep: Sleep) -> None:
+        self._exchange = exchange
+        self._sleep = sleep
+        self._items: list[dict[str, Any]] = []
+
+    def ask(self, message: Message) -> Message:
+        """Send a message and give the answer; the worker may end the scrape with it."""
+        answer = decode(self._exchange(encode(message)))
+        if "stop" in answer:
+            raise Cancelled(answer["stop"])
+        if "error" in answer:
+            raise PermanentError(answer["error"])
+        return answer
+
+    def item(self, item: Item) -> None:
+        """Pass an item on, together with others."""
+        self._items.append(item.model_dump(mode="json"))
+        if len(self._items) >= ITEMS_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the gathered items."""
+        if self._items:
+            items, self._items = self._items, []
+            self.ask({"kind": "items", "items": items})
+
+    def progress(self, done: int, total: int | None, note: str | None) -> None:
+        """See :class:`ytworker.context.Port`."""
+        self.ask({"kind": "progress", "done": done, "total": total, "note": note})
+
+    def checkpoint(self, value: Any) -> None:
+        """See :class:`ytworker.context.Port`."""
+        self.flush()
+        self.ask({"kind": "checkpoint", "value": value})
+
+    def acquire(self, source: str, cost: int) -> None:
+        """See :class:`ytworker.context.Port`."""
+        answer = self.ask({"kind": "acquire", "source": source, "cost": cost})
+        if "until" in answer:
+            raise Deferred(to_datetime(answer["until"]), answer["reason"])
+        if answer["wait"] > 0:
+            self.sleep(answer["wait"])
+
+    def sleep(self, seconds: float) -> None:
+        """See :class:`ytworker.context.Port`; the worker is told first, so that it does not take us for hung."""
+        self.ask({"kind": "poll", "sleep": seconds})
+        self._sleep(seconds)
+
+    def suspect(self, reason: str) -> None:
+        """See :class:`ytworker.context.Port`."""
+        self.ask({"kind": "suspect", "reason": reason})
+
+    def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+        """See :class:`ytworker.context.Port`."""
+        answer = self.ask({"kind": "enqueue", "type": task_type, "params": dict(params), "options": dict(options)})
+        return str(answer["id"])
+
+    def cancelled(self) -> bool:
+        """See :class:`ytworker.context.Port`."""
+        return bool(decode(self._exchange(encode({"kind": "poll"}))).get("stop"))
+
+
+class TaskRunner:
+    """Runs tasks in this process.
+
+    Args:
+        registry: The plugins.
+        sleep: How to wait inside an attempt.
+    """
+
+    def __init__(self, registry: PluginRegistry, sleep: Sleep = time.sleep) -> None:
+        self._registry = registry
+        self._sleep = sleep
+        self._prepared = False
+
+    def run(self, line: str, exchange: Exchange) -> None:
+        """Do the task that a ``task`` message names, and end with ``done``, ``failed`` or ``deferred``.
+
+        KeyboardInterrupt passes: the worker then gives the task back.
+        """
+        message = decode(line)
+        task = task_of(message)
+        port = MessagePort(exchange, self._sleep)
+        exchange(encode(self._outcome(task, message, port)))
+
+    def close(self) -> None:
+        """Close the plugins that were opened."""
+        self._registry.close()
+
+    def _outcome(self, task: Task, message: Message, port: MessagePort) -> Message:
+        classifier = ErrorClassifier(lambda error: self._registry.classify(task.type, error))
+        try:
+            self._scrape(task, message, port)
+        except Deferred as deferred:
+            return {"kind": "deferred", "until": to_microseconds(deferred.until), "reason": str(deferred)}
+        except Cancelled as cancelled:
+            return {"kind": "deferred", "until": None, "reason": str(cancelled)}
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is an answer
+            return error_message(classifier.describe(error))
+        return {"kind": "done"}
+
+    def _scrape(self, task: Task, message: Message, port: MessagePort) -> None:
+        if not self._prepared:
+            self._registry.load_extensions()
+            self._prepared = True
+        params = validate(task.type, self._registry.parameters(task.type), task.params)
+        wanted = sorted(self._registry.sections(task.type))
+        raw = port.ask({"kind": "need", "sections": wanted})["sections"]
+        context = Context(
+            task=task,
+            port=port,
+            logger=logging.LoggerAdapter(
+                logging.getLogger(f"ytworker.plugin.{task.type}"), {"task_id": task.id, "attempt": task.attempt}
+            ),
+            deadline=_deadline(message),
+            settings=self._registry.open(task.type, raw),
+            checkpoint=message["checkpoint"],
+        )
+        for yielded in drive(self._registry.scrape(task.type, params, context)):
+            port.item(as_item(yielded))
+        port.flush()
+
+
+def drive(scraped: Any) -> Iterator[Any]:
+    """Iterate over whatever ``scrape`` gave, sync or async.
+
+    Raises:
+        TypeError: It is None, or nothing that holds items.
+    """
+    if isinstance(scraped, Awaitable):
+        scraped = asyncio.run(_awaited(scraped))
+    if isinstance(scraped, AsyncIterable):
+        yield from _drive_async(scraped)
+    elif isinstance(scraped, Iterable) and not isinstance(scraped, str | bytes | Mapping):
+        yield from scraped
+    else:
+        msg = f"scrape() gave {type(scraped).__name__}; return a list of items or yield them (an empty list is legal)"
+        raise TypeError(msg)
+
+
+def as_item(yielded: Any) -> Item:
+    """Turn what a plugin yielded into an item.
+
+    Raises:
+        TypeError: It is neither an Item nor a dict.
+        ValueError: The dict does not fit; the message says which fields.
+    """
+    if isinstance(yielded, Item):
+        return yielded
+    if not isinstance(yielded, Mapping):
+        msg = f"scrape() yielded {type(yielded).__name__}; yield ytworker.Item or a dict"
+        raise TypeError(msg)
+    lacking = [name for name in ("source", "kind", "id") if not yielded.get(name)]
+    if lacking:
+        msg = f"scrape() yielded a dict without {', '.join(lacking)}; every item needs source, kind and id"
+        raise ValueError(msg)
+    try:
+        return Item.model_validate(dict(yielded))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        msg = f"scrape() yielded a dict that is no item: {problems}"
+        raise ValueError(msg) from None
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+def _drive_async(scraped: AsyncIterable[Any]) -> Iterator[Any]:
+    """Step an async generator from sync code; its loop lives as long as it does."""
+    with asyncio.Runner() as runner:
+        iterator = aiter(scraped)
+        try:
+            while True:
+                try:
+                    yield runner.run(_awaited(anext(iterator)))
+                except StopAsyncIteration:
+                    return
+        finally:
+            if inspect.isasyncgen(iterator):
+                runner.run(iterator.aclose())
+
+
+def _deadline(message: Message) -> datetime:
+    return to_datetime(message["deadline"])

@@ -1,0 +1,311 @@
+"""Workers: the life cycle that claims a task, does it and reports what became of it."""
+
+import logging
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Protocol, Self
+
+from ytworker.engine.attempt import Attempt, AttemptDeps, Enqueuer, Observer, Sections
+from ytworker.engine.budgets import Budgets, Pace
+from ytworker.engine.executor import Executor, InlineExecutor
+from ytworker.engine.lease import LeaseKeeper
+from ytworker.engine.messages import encode, task_message
+from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
+from ytworker.engine.runner import TaskRunner
+from ytworker.errors import StaleClaimError, StoreError
+from ytworker.model import SECOND, Claim, Clock, ErrorInfo, Microseconds, TaskResult
+from ytworker.plugins.registry import PluginRegistry
+from ytworker.queue import ClaimingStrategy, CoolDown, LIFOStrategy, TaskQueue
+
+log = logging.getLogger(__name__)
+
+
+class WorkerProtocol(Protocol):
+    """What a poller needs of a worker."""
+
+    def claim_task(self) -> Claim | None:
+        """Claim the next task, or None when none is ready."""
+
+    def process_task(self, claim: Claim) -> TaskResult:
+        """Do a claimed task; a failure is a result, not an exception."""
+
+    def report_result(self, claim: Claim, result: TaskResult) -> Decision | None:
+        """Write down what became of it; None when it succeeded or was put off by its own wish."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerDeps:
+    """What every worker needs.
+
+    Attributes:
+        queue: Where tasks come from.
+        types: Names the task types to claim, asked before every claim.
+        strategy: In which order.
+        retry: What follows a failure.
+        clock: Integer UTC microseconds.
+        lease_seconds: How long a silent worker keeps its tasks.
+        random: Draws from [0, 1).
+    """
+
+    queue: TaskQueue
+    types: Callable[[], Sequence[str]]
+    clock: Clock
+    strategy: ClaimingStrategy = LIFOStrategy
+    retry: RetryStrategy = field(default_factory=RetryStrategy)
+    lease_seconds: float = 60.0
+    random: Callable[[], float] = random.random
+
+
+class BaseWorker(ABC):
+    """The life cycle: registers, claims, processes, reports, and gives back what it still holds at the end.
+
+    Use it as a context manager; inside it holds a lease.
+    """
+
+    def __init__(self, deps: WorkerDeps) -> None:
+        self._deps = deps
+        self._keeper: LeaseKeeper | None = None
+        self.id = 0
+
+    def __enter__(self) -> Self:
+        self._register()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A store that cannot be written now lets the lease lapse instead; another worker rescues the task.
+        with suppress(StoreError):
+            self._unregister()
+
+    @abstractmethod
+    def process_task(self, claim: Claim) -> TaskResult:
+        """Do a claimed task; a failure is a result, not an exception."""
+
+    def claim_task(self) -> Claim | None:
+        """Claim the next task, or None when none is ready."""
+        self.keep_alive()
+        claims = self._deps.queue.claim(self.id, self._deps.strategy, self._deps.types())
+        return claims[0] if claims else None
+
+    def report_result(self, claim: Claim, result: TaskResult) -> Decision | None:
+        """Write down what became of a task; a report that comes too late is refused by the queue and logged."""
+        try:
+            decision = self._report(claim, result)
+        except StaleClaimError as error:
+            log.warning("%s", error)
+            return None
+        _tell(claim, result, decision)
+        return decision
+
+    def run_once(self) -> bool:
+        """Claim one task, do it and report it; False when none was ready."""
+        claim = self.claim_task()
+        if claim is None:
+            return False
+        self.report_result(claim, self.process_task(claim))
+        return True
+
+    def keep_alive(self, seconds: float = 0.0) -> None:
+        """Tell the lease that the loop lives and may be silent for so long; a lost lease is replaced by a new one."""
+        if self._keeper is not None and self._keeper.lost:
+            self._unregister()
+            self._register()
+        if self._keeper is not None:
+            self._keeper.alive_for(seconds)
+
+    # -- parts
+
+    def _register(self) -> None:
+        self.id = self._deps.queue.add_worker(lease_seconds=self._deps.lease_seconds)
+        self._keeper = LeaseKeeper(self._deps.queue, self.id, self._deps.lease_seconds)
+        self._keeper.__enter__()
+
+    def _unregister(self) -> None:
+        if self._keeper is not None:
+            self._keeper.__exit__(None, None, None)
+            self._keeper = None
+        self._deps.queue.remove_worker(self.id)
+
+    def _report(self, claim: Claim, result: TaskResult) -> Decision | None:
+        queue = self._deps.queue
+        if result.success:
+            queue.finish(claim, result.data, result.outcome, suspect=result.suspect, sources=result.sources)
+            return None
+        if result.error is not None:
+            return self._report_failure(claim, result, result.error)
+        if result.deferred_until is None:
+            queue.release(claim)
+        else:
+            queue.defer(claim, result.deferred_until, result.reason or "it asked to wait")
+        return None
+
+    def _report_failure(self, claim: Claim, result: TaskResult, error: ErrorInfo) -> Decision:
+        strikes = self._strikes(error)
+        decision = self._deps.retry.decide(
+            error,
+            attempt=claim.task.attempt,
+            max_attempts=claim.task.max_attempts,
+            strikes=strikes,
+            random=self._deps.random,
+        )
+        match decision:
+            case Retry(delay):
+                self._fail(claim, result, error, self._after(delay))
+            case Bury():
+                self._fail(claim, result, error, None)
+            case Release():
+                self._deps.queue.release(claim)
+            case Defer(delay):
+                until = self._after(delay)
+                change = _cool_down(claim, result, error, decision, until, strikes)
+                self._deps.queue.defer(claim, until, error.message, error=error, cool_down=change)
+        return decision
+
+    def _fail(self, claim: Claim, result: TaskResult, error: ErrorInfo, retry_at: Microseconds | None) -> None:
+        self._deps.queue.fail(claim, error, retry_at=retry_at, plugin_version=result.plugin_version)
+
+    def _strikes(self, error: ErrorInfo) -> int:
+        if error.source is None:
+            return 1
+        state = self._deps.queue.source(error.source)
+        return state.strikes + 1 if state.error_class is error.error_class else 1
+
+    def _after(self, seconds: float) -> Microseconds:
+        return self._deps.clock() + round(seconds * SECOND)
+
+
+def _tell(claim: Claim, result: TaskResult, decision: Decision | None) -> None:
+    task = f"task {claim.task.id} ({claim.task.type}), attempt {claim.task.attempt}"
+    if result.success:
+        log.info("%s: %s, %d items", task, result.outcome, len(result.data) + result.earlier)
+    elif result.error is not None:
+        log.warning("%s: %s: %s -> %s", task, result.error.error_class, result.error.message, decision)
+    else:
+        log.info("%s: put off: %s", task, result.reason)
+
+
+def _cool_down(
+    claim: Claim, result: TaskResult, error: ErrorInfo, decision: Defer, until: Microseconds, strikes: int
+) -> CoolDown | None:
+    if not decision.cool_down and not decision.pause:
+        return None
+    return CoolDown(
+        source=error.source or claim.task.type,
+        error_class=error.error_class,
+        reason=error.message,
+        until=until if decision.cool_down else None,
+        paused_by=result.settings_digest if decision.pause else None,
+        strikes=strikes,
+    )
+
+
+class PluginWorker(BaseWorker):
+    """Hands every task to the plugin that answers its type.
+
+    Args:
+        deps: What every worker needs.
+        executor: Where plugins run.
+        attempts: What attempts share; its ``beat`` is this worker's.
+        version_of: Gives the version of the plugin that answers a type.
+    """
+
+    def __init__(
+        self,
+        deps: WorkerDeps,
+        executor: Executor,
+        attempts: AttemptDeps,
+        version_of: Callable[[str], str | None],
+    ) -> None:
+        super().__init__(deps)
+        self._executor = executor
+        self._attempts = replace(attempts, beat=self.keep_alive)
+        self._version_of = version_of
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._executor.close()
+        finally:
+            super().__exit__(kind, error, trace)
+
+    def process_task(self, claim: Claim) -> TaskResult:
+        """Run the task's plugin until it ends; KeyboardInterrupt passes."""
+        seconds = claim.task.timeout_seconds
+        deadline = self._deps.clock() + round(seconds * SECOND)
+        attempt = Attempt(claim, self._attempts, deadline)
+        self.keep_alive(seconds)
+        self._executor.run(encode(task_message(claim, deadline)), attempt.exchange)
+        if attempt.result is None:
+            msg = "the executor ended without a result"
+            raise RuntimeError(msg)
+        return replace(attempt.result, plugin_version=self._version_of(claim.task.type))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFactory:
+    """Makes workers that share one queue and one set of plugins.
+
+    Attributes:
+        queue: Where tasks come from.
+        registry: The plugins.
+        sections: The raw settings sections of plugins.
+        clock: Integer UTC microseconds.
+        sleep: How to wait inside an attempt.
+        enqueue: Takes follow-up tasks.
+        lease_seconds: How long a silent worker keeps its tasks.
+        retry: What follows a failure.
+        pace: How often a source may be asked.
+    """
+
+    queue: TaskQueue
+    registry: PluginRegistry
+    sections: Sections
+    clock: Clock
+    sleep: Callable[[float], None]
+    enqueue: Enqueuer
+    lease_seconds: float = 60.0
+    retry: RetryStrategy = field(default_factory=RetryStrategy)
+    pace: Pace = field(default_factory=Pace)
+
+    def create(
+        self,
+        *,
+        strategy: ClaimingStrategy = LIFOStrategy,
+        types: Sequence[str] = (),
+        observe: Observer | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> PluginWorker:
+        """Make a worker that runs plugins in this process.
+
+        Args:
+            strategy: In which order it claims.
+            types: The task types that it claims; empty for all that can be loaded.
+            observe: Sees the progress of each task.
+            stopping: Tells whether it is about to stop.
+        """
+        deps = WorkerDeps(
+            queue=self.queue,
+            types=lambda: [name for name in self.registry.task_types() if not types or name in types],
+            strategy=strategy,
+            retry=self.retry,
+            clock=self.clock,
+            lease_seconds=self.lease_seconds,
+        )
+        attempts = AttemptDeps(
+            queue=self.queue,
+            budgets=Budgets(self.queue, self.clock, self.pace),
+            sections=self.sections,
+            clock=self.clock,
+            beat=lambda _seconds: None,
+            enqueue=self.enqueue,
+            observe=observe,
+            stopping=stopping,
+        )
+        executor = InlineExecutor(TaskRunner(self.registry, self.sleep))
+        return PluginWorker(deps, executor, attempts, lambda name: self.registry.info(name).version)

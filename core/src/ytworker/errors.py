@@ -1,0 +1,178 @@
+"""Every error that ytworker raises or lets a plugin raise.
+
+::
+
+    YtworkerError
+    ├── TaskError                 one attempt failed; knows its class, retry_after and source
+    │   ├── RetryableError        worth another attempt                         transient
+    │   │   ├── OfflineError      nobody could be reached: no network           transient
+    │   │   ├── ThrottledError    the source asks us to slow down               throttled
+    │   │   ├── BlockedError      the source refuses this identity              blocked
+    │   │   ├── QuotaError        the source's quota is used up                 quota
+    │   │   ├── NotYetError       what was asked for does not exist yet         not_yet
+    │   │   └── SuspectError      the answer is hollow or mixed up              suspect
+    │   ├── PermanentError        another attempt would fail alike              invalid
+    │   │   ├── GoneError         removed, private, terminated or never there   gone
+    │   │   └── RestrictedError   there, but not for us                         restricted
+    │   └── ConfigError           the settings must change first                config
+    ├── SettingsError             the settings cannot be used
+    ├── ParametersError           task parameters that do not fit, all at once
+    ├── PluginUnavailableError    no usable plugin answers this task type
+    └── QueueError                the queue refused
+        ├── StaleClaimError       a newer claim holds the task: this writer lost its lease
+        ├── TaskNotFoundError     no such task
+        ├── StoreError            the store cannot be opened, read or written
+        └── SchemaError           the store was made by another version
+
+A plugin raises the classes below TaskError, or any other exception: what is unknown becomes a ``bug``.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from ytworker.model import ErrorClass
+
+
+class YtworkerError(Exception):
+    """The base of every error here."""
+
+
+class TaskError(YtworkerError):
+    """One attempt failed.
+
+    Args:
+        message: What happened, why, and what to do next. Never holds a secret.
+        error_class: What kind of failure it is; the default is the class's own.
+        retry_after: Seconds that the far side asked us to wait. Clamped to 1 s .. 24 h by the engine.
+        source: Whom the failure is about: the identity that cools down or pauses.
+    """
+
+    default_class: ClassVar[ErrorClass] = ErrorClass.BUG
+    offline: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_class: ErrorClass | None = None,
+        retry_after: float | None = None,
+        source: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.error_class = error_class or self.default_class
+        self.retry_after = retry_after
+        self.source = source
+
+
+class RetryableError(TaskError):
+    """Worth another attempt."""
+
+    default_class = ErrorClass.TRANSIENT
+
+
+class OfflineError(RetryableError):
+    """Nobody could be reached at all: a name did not resolve, the network is down, the proxy is not there."""
+
+    offline = True
+
+
+class ThrottledError(RetryableError):
+    """The source asks us to slow down; it cools down for all workers."""
+
+    default_class = ErrorClass.THROTTLED
+
+
+class BlockedError(RetryableError):
+    """The source refuses this identity (a bot check); it cools down for hours."""
+
+    default_class = ErrorClass.BLOCKED
+
+
+class QuotaError(RetryableError):
+    """The source's quota is used up; ``retry_after`` reaches to its reset."""
+
+    default_class = ErrorClass.QUOTA
+
+
+class NotYetError(RetryableError):
+    """What was asked for does not exist yet (a premiere); ``retry_after`` reaches to when it should."""
+
+    default_class = ErrorClass.NOT_YET
+
+
+class SuspectError(RetryableError):
+    """The answer is hollow, mixed up or of an unknown shape; nothing of it may pass for data."""
+
+    default_class = ErrorClass.SUSPECT
+
+
+class PermanentError(TaskError):
+    """Another attempt would fail alike."""
+
+    default_class = ErrorClass.INVALID
+
+
+class GoneError(PermanentError):
+    """Removed, private, terminated, or never there."""
+
+    default_class = ErrorClass.GONE
+
+
+class RestrictedError(PermanentError):
+    """It exists, but not for us: members only, an age gate, another country."""
+
+    default_class = ErrorClass.RESTRICTED
+
+
+class ConfigError(TaskError):
+    """The settings must change before another attempt makes sense; the source is paused until they do."""
+
+    default_class = ErrorClass.CONFIG
+
+
+class SettingsError(YtworkerError):
+    """The settings cannot be used; the message names the variable or the file, never a value."""
+
+
+class ParametersError(YtworkerError):
+    """Task parameters that do not fit the plugin's model.
+
+    Args:
+        task_type: The task type.
+        problems: One sentence for each problem, all of them.
+    """
+
+    def __init__(self, task_type: str, problems: Sequence[str]) -> None:
+        self.task_type = task_type
+        self.problems = tuple(problems)
+        super().__init__(f"{task_type}: " + "; ".join(self.problems))
+
+
+class PluginUnavailableError(YtworkerError):
+    """No usable plugin answers this name; ``state`` and ``reason`` say why."""
+
+    def __init__(self, name: str, state: str, reason: str) -> None:
+        self.name = name
+        self.state = state
+        self.reason = reason
+        super().__init__(f"{name} is {state}: {reason}")
+
+
+class QueueError(YtworkerError):
+    """The queue refused."""
+
+
+class StaleClaimError(QueueError):
+    """A newer claim holds the task, or it has ended: whoever writes with the old fence lost the lease."""
+
+
+class TaskNotFoundError(QueueError):
+    """No task has this id."""
+
+
+class StoreError(QueueError):
+    """The store cannot be opened, read or written."""
+
+
+class SchemaError(StoreError):
+    """The store was made by another version of ytworker."""

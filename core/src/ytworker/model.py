@@ -1,0 +1,372 @@
+"""Frozen records that travel between the parts: tasks, claims, results and items.
+
+Times inside the program are integer UTC microseconds; in JSON they are RFC 3339. Task ids are integers inside and
+strings in JSON, because JavaScript loses integers past 2**53.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+Microseconds = int
+Clock = Callable[[], Microseconds]
+SECOND: Microseconds = 1_000_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_datetime(moment: Microseconds) -> datetime:
+    """Turn integer UTC microseconds into an aware datetime, exactly."""
+    return _EPOCH + timedelta(microseconds=moment)
+
+
+def to_microseconds(moment: datetime) -> Microseconds:
+    """Turn an aware datetime into integer UTC microseconds, exactly."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def rfc3339(moment: Microseconds | None) -> str | None:
+    """Write integer UTC microseconds the way our JSON shows them, such as ``2026-11-23T22:36:26.000001Z``."""
+    if moment is None:
+        return None
+    return to_datetime(moment).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class TaskStatus(StrEnum):
+    """Where a task is: ``queued → claimed → completed | queued | scheduled | dead | cancelled``."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    SCHEDULED = "scheduled"
+    COMPLETED = "completed"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class Outcome(StrEnum):
+    """How a completed task ended: with items, legally without any, or with items that are kept apart."""
+
+    OK = "ok"
+    EMPTY = "empty"
+    SUSPECT = "suspect"
+
+
+class ErrorClass(StrEnum):
+    """What kind of failure this is; the class alone decides what happens next.
+
+    ======================  ==========================================================================
+    class                   what happens
+    ======================  ==========================================================================
+    transient, resource     retried with backoff; the attempt counts
+    bug, suspect            one retry, then dead
+    throttled, blocked,     the source cools down, its tasks wait, nothing counts
+    quota
+    not_yet                 deferred to the time that the error names; does not count
+    gone, restricted,       dead at once
+    invalid
+    config                  the source is paused until the settings change; does not count
+    unavailable             the plugin is missing, blocked or broken: the task stays queued
+    store                   the store cannot be written: the worker stops claiming; does not count
+    ======================  ==========================================================================
+    """
+
+    TRANSIENT = "transient"
+    RESOURCE = "resource"
+    BUG = "bug"
+    SUSPECT = "suspect"
+    THROTTLED = "throttled"
+    BLOCKED = "blocked"
+    QUOTA = "quota"
+    NOT_YET = "not_yet"
+    GONE = "gone"
+    RESTRICTED = "restricted"
+    INVALID = "invalid"
+    CONFIG = "config"
+    UNAVAILABLE = "unavailable"
+    STORE = "store"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorInfo:
+    """One failure as data: what a child reports, what the store keeps, what the operator reads.
+
+    Attributes:
+        error_class: What the failure is; decides the consequence.
+        type: Qualified name of the exception, such as ``builtins.KeyError``.
+        message: What happened, why, and what to do next.
+        traceback: The formatted traceback, or an empty string.
+        fingerprint: Equal for failures of one cause, so that a thousand of them are one group.
+        retry_after: Seconds that the far side asked us to wait, or None.
+        source: Whom the failure is about (the identity that cools down or pauses), or None.
+        offline: True when nobody could be reached at all: no network on this machine.
+    """
+
+    error_class: ErrorClass
+    type: str
+    message: str
+    traceback: str = ""
+    fingerprint: str = ""
+    retry_after: float | None = None
+    source: str | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """A task as it is handed to the queue: already validated, parameters as plain JSON values.
+
+    Attributes:
+        type: The task type, which is the entry-point name of the plugin that answers it.
+        params: JSON object.
+        priority: 1 to 10, 10 first.
+        run_at: Earliest moment to run, or None for now.
+        key: Makes the task unique while a task with the same key is live, or None.
+        max_attempts: How many attempts may count before the task is dead.
+        timeout_seconds: How long one attempt may take.
+    """
+
+    type: str
+    params: Mapping[str, Any]
+    priority: int = 5
+    run_at: Microseconds | None = None
+    key: str | None = None
+    max_attempts: int = 5
+    timeout_seconds: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task as the queue knows it at one moment.
+
+    Attributes:
+        id: Its number in the queue; a string in JSON.
+        type: The task type.
+        state: Where it is.
+        params: Its parameters, a JSON object.
+        priority: 1 to 10, 10 first.
+        attempt: How many attempts have counted so far.
+        max_attempts: How many may count.
+        timeout_seconds: How long one attempt may take.
+        created_at: When it was enqueued.
+        run_at: When a scheduled task becomes due, else None.
+        started_at: When the running attempt was claimed, else None.
+        finished_at: When it ended, else None.
+        key: Its unique key, if any.
+        outcome: How it completed, else None.
+        error: Its latest failure, else None.
+        reason: Why it waits (a deferral), else None.
+    """
+
+    id: int
+    type: str
+    state: TaskStatus
+    params: Mapping[str, Any]
+    priority: int
+    attempt: int
+    max_attempts: int
+    timeout_seconds: float
+    created_at: Microseconds
+    run_at: Microseconds | None = None
+    started_at: Microseconds | None = None
+    finished_at: Microseconds | None = None
+    key: str | None = None
+    outcome: Outcome | None = None
+    error: ErrorInfo | None = None
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the stable JSON shape of ``tasks list`` and ``dead list``."""
+        return {
+            "id": str(self.id),
+            "type": self.type,
+            "state": self.state.value,
+            "priority": self.priority,
+            "attempt": self.attempt,
+            "max_attempts": self.max_attempts,
+            "timeout_seconds": self.timeout_seconds,
+            "created_at": rfc3339(self.created_at),
+            "run_at": rfc3339(self.run_at),
+            "started_at": rfc3339(self.started_at),
+            "finished_at": rfc3339(self.finished_at),
+            "key": self.key,
+            "params": dict(self.params),
+            "outcome": self.outcome.value if self.outcome else None,
+            "error_class": self.error.error_class.value if self.error else None,
+            "error": self.error.message if self.error else None,
+            "fingerprint": self.error.fingerprint if self.error else None,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on one task, until somebody else holds a higher fence.
+
+    Attributes:
+        task: The task as claimed; ``task.attempt`` already counts this attempt.
+        worker_id: Who claimed it.
+        fence: Rises at every claim of the task and never falls; every later write carries it.
+        checkpoint: What an earlier attempt saved last, or None.
+    """
+
+    task: Task
+    worker_id: int
+    fence: int
+    checkpoint: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What one attempt came to.
+
+    Attributes:
+        success: Whether the scrape ran to its end.
+        data: The items that are not yet stored, in the order of the scrape. Empty on failure.
+        error: The failure, or None.
+        suspect: Why the items are doubted and kept apart, or None.
+        deferred_until: When a scrape that asked to wait wants to go on, or None.
+        reason: Why it asked to wait, or None.
+        earlier: How many items this attempt has already stored with its checkpoints.
+        sources: Whom the attempt asked.
+        settings_digest: Digest of the plugin settings that it ran under.
+        plugin_version: Version of the plugin that ran, if known.
+    """
+
+    success: bool
+    data: tuple["Item", ...] = ()
+    error: ErrorInfo | None = None
+    suspect: str | None = None
+    deferred_until: Microseconds | None = None
+    reason: str | None = None
+    earlier: int = 0
+    sources: frozenset[str] = frozenset()
+    settings_digest: str = ""
+    plugin_version: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """How a successful attempt completes its task."""
+        if self.suspect is not None:
+            return Outcome.SUSPECT
+        return Outcome.OK if self.data or self.earlier else Outcome.EMPTY
+
+
+# --- items ---------------------------------------------------------------------------------------------------------
+
+Precision = Literal["exact", "rounded"]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Record(BaseModel):
+    """Frozen, and strict about names: a misspelt field is an error, not a silent loss."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Author(_Record):
+    """Who made it: ``followers`` is what the site shows, on YouTube always rounded."""
+
+    id: str | None = None
+    name: str | None = None
+    url: str | None = None
+    followers: Count | None = None
+
+
+class MetricPrecision(_Record):
+    """How far each count can be trusted: ``rounded`` is what "1.2M views" becomes."""
+
+    views: Precision | None = None
+    likes: Precision | None = None
+    comments: Precision | None = None
+
+
+class Metrics(_Record):
+    """Counts at one moment. None means unknown or hidden, which is not 0."""
+
+    views: Count | None = None
+    likes: Count | None = None
+    comments: Count | None = None
+    precision: MetricPrecision = MetricPrecision()
+
+
+class ItemContext(_Record):
+    """How this scrape came upon the item; belongs to the hit, not to the item."""
+
+    query: str | None = None
+    rank: int | None = None
+    country: str | None = None
+    category: str | None = None
+    list: str | None = None
+
+
+class Item(_Record):
+    """What a scrape yields: one video ("idea") as a typed record.
+
+    Identity is (``source``, ``kind``, ``id``): the same video from a channel and from a search is one item.
+
+    Attributes:
+        source: The site, such as ``youtube``.
+        kind: What it is, such as ``video``.
+        id: The site's own id, a string that is stable over scrapes.
+        url: Where a person can look at it.
+        title: Its title.
+        description: Its description, or the part that a list shows.
+        text: The transcript as plain text.
+        tags: Its tags in the order of the site; None is unknown, an empty list is none.
+        author: Who made it.
+        published_at: When it became public.
+        duration_seconds: Its length; None for a live stream or where the list does not say.
+        language: BCP 47 tag.
+        thumbnail_url: A still picture.
+        is_short: Whether the site shows it as a short; None is unknown.
+        live_status: ``not_live``, ``is_live``, ``is_upcoming``, ``was_live`` or ``post_live``.
+        availability: ``public``, ``unlisted``, ``members_only``, ``private``, ``gone``, ``restricted`` and the like.
+        metrics: Counts at the time of the scrape.
+        context: How the scrape came upon it.
+        extra: Anything else, as JSON.
+    """
+
+    source: str = Field(min_length=1, max_length=100)
+    kind: str = Field(default="video", min_length=1, max_length=100)
+    id: str = Field(min_length=1, max_length=500)
+    url: str | None = None
+    title: str | None = None
+    description: str | None = None
+    text: str | None = None
+    tags: tuple[str, ...] | None = None
+    author: Author = Author()
+    published_at: AwareDatetime | None = None
+    duration_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    language: str | None = None
+    thumbnail_url: str | None = None
+    is_short: bool | None = None
+    live_status: str | None = None
+    availability: str | None = None
+    metrics: Metrics = Metrics()
+    context: ItemContext = ItemContext()
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """What all workers know of one source.
+
+    Attributes:
+        name: The identity that is asked: an IP or proxy, a cookie jar, an API key.
+        cooling_until: Nobody asks it before this moment; None when it is free.
+        reason: Why it cools down or is paused.
+        strikes: How many cool-downs followed each other without a success between.
+        error_class: The class of the latest strike; a strike of another class starts a new count.
+        paused_by: Digest of the settings under which it was paused; None when it is not paused.
+    """
+
+    name: str
+    cooling_until: Microseconds | None = None
+    reason: str | None = None
+    strikes: int = 0
+    error_class: ErrorClass | None = None
+    paused_by: str | None = field(default=None, repr=False)

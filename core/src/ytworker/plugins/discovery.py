@@ -1,0 +1,212 @@
+"""Finding plugins by their metadata alone: nothing is imported here.
+
+Entry points tell what is installed; the block list, the requirement on the core and the names taken twice tell what
+may be loaded. What a plugin really is shows when :mod:`ytworker.plugins.registry` loads it.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ytworker._version import __version__
+
+CORE = "ytworker"
+
+
+class PluginState(StrEnum):
+    """What can be said of a plugin."""
+
+    FOUND = "found"
+    LOADED = "loaded"
+    BLOCKED = "blocked"
+    INCOMPATIBLE = "incompatible"
+    CONFLICT = "conflict"
+    BROKEN = "broken"
+    MISSING = "missing"
+
+
+class PluginKind(StrEnum):
+    """What a plugin is for; each has its entry-point group."""
+
+    WORKER = "worker"
+    EXTENSION = "extension"
+    QUEUE = "queue"
+    COMMAND = "command"
+
+    @property
+    def group(self) -> str:
+        """The entry-point group."""
+        return f"ytworker.{self.value}s"
+
+
+USABLE = frozenset({PluginState.FOUND, PluginState.LOADED})
+
+# So that an unknown type can name the package to install; the only place where the core knows first-party names.
+FIRST_PARTY = {
+    "channel_scrape": "ytworker-channel",
+    "trending_scrape": "ytworker-trending",
+    "keyword_search": "ytworker-keyword",
+    "api_scrape": "ytworker-api",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which plugins may be used: names of entry points or of distributions.
+
+    Attributes:
+        only: If not empty, nothing else is used.
+        block: Never used.
+        no_plugins: Nothing is used.
+    """
+
+    only: Collection[str] = ()
+    block: Collection[str] = ()
+    no_plugins: bool = False
+
+    def verdict(self, name: str, distribution: str) -> str | None:
+        """Say why a plugin must not be used, or None."""
+        if self.no_plugins:
+            return "plugins are switched off by --no-plugins"
+        if _mentions(self.block, name, distribution):
+            return f"blocked by you; `ytworker plugins unblock {name}` lifts a lasting block"
+        if self.only and not _mentions(self.only, name, distribution):
+            return "not on the list of allowed plugins (--only or YTWORKER_ONLY)"
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginInfo:
+    """What is known of one plugin.
+
+    Attributes:
+        name: The entry-point name; of a worker plugin, its task type.
+        kind: What it is for.
+        distribution: The installed distribution that brings it, if any.
+        version: The version of that distribution.
+        state: Whether it can be used.
+        summary: The one-line summary of the distribution.
+        reason: Why it cannot be used, and what to do about it.
+        entry_point: Where to load it from.
+    """
+
+    name: str
+    kind: PluginKind
+    state: PluginState
+    distribution: str | None = None
+    version: str | None = None
+    summary: str | None = None
+    reason: str | None = None
+    entry_point: EntryPoint | None = field(default=None, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the stable JSON shape of ``plugins list``."""
+        return {
+            "name": self.name,
+            "kind": self.kind.value,
+            "distribution": self.distribution,
+            "version": self.version,
+            "status": self.state.value,
+            "summary": self.summary,
+            "reason": self.reason,
+        }
+
+
+Catalogue = Mapping[tuple[PluginKind, str], PluginInfo]
+
+
+def discover(policy: Policy, kinds: Iterable[PluginKind] = PluginKind) -> Catalogue:
+    """List what is installed and whether it may be loaded, sorted by kind and name."""
+    catalogue: dict[tuple[PluginKind, str], PluginInfo] = {}
+    installed = entry_points()
+    for kind in kinds:
+        claims = _by_name(installed.select(group=kind.group))
+        for name in sorted(claims):
+            catalogue[kind, name] = _judge(policy, kind, name, claims[name])
+    return catalogue
+
+
+def missing(kind: PluginKind, name: str, known: Iterable[str]) -> PluginInfo:
+    """Describe a plugin that is asked for and not installed."""
+    package = FIRST_PARTY.get(name)
+    installed = ", ".join(sorted(known)) or "none"
+    cure = f"install it: pip install {package}" if package else f"installed are: {installed}"
+    reason = f"no installed distribution provides {name!r}; {cure}"
+    return PluginInfo(name=name, kind=kind, state=PluginState.MISSING, reason=reason)
+
+
+def _by_name(found: Iterable[EntryPoint]) -> dict[str, dict[str, EntryPoint]]:
+    """Sort by name and distribution; of one that is found twice the first on the path wins, as in imports."""
+    claims: dict[str, dict[str, EntryPoint]] = defaultdict(dict)
+    for entry_point in found:
+        claims[entry_point.name].setdefault(_owner(entry_point), entry_point)
+    return claims
+
+
+def _owner(entry_point: EntryPoint) -> str:
+    return canonicalize_name(entry_point.dist.name) if entry_point.dist and entry_point.dist.name else "?"
+
+
+def _judge(policy: Policy, kind: PluginKind, name: str, claims: Mapping[str, EntryPoint]) -> PluginInfo:
+    """Ask in this order: blocked? fits this core? claimed twice?"""
+    candidates = {owner: _describe(policy, kind, entry_point) for owner, entry_point in claims.items()}
+    usable = {owner: info for owner, info in candidates.items() if info.state is PluginState.FOUND}
+    if len(usable) > 1:
+        owners = " and ".join(sorted(usable))
+        reason = f"{owners} both provide {name!r}; block or uninstall one of them: ytworker plugins block {max(usable)}"
+        return replace(usable[min(usable)], state=PluginState.CONFLICT, reason=reason)
+    return next(iter(usable.values()), candidates[min(candidates)])
+
+
+def _describe(policy: Policy, kind: PluginKind, entry_point: EntryPoint) -> PluginInfo:
+    distribution = entry_point.dist
+    owner = _owner(entry_point)
+    info = PluginInfo(
+        name=entry_point.name,
+        kind=kind,
+        state=PluginState.FOUND,
+        distribution=owner,
+        version=distribution.version if distribution else None,
+        summary=distribution.metadata["Summary"] if distribution else None,
+        entry_point=entry_point,
+    )
+    if owner == CORE:
+        return info
+    blocked = policy.verdict(entry_point.name, owner)
+    if blocked is not None:
+        return replace(info, state=PluginState.BLOCKED, reason=blocked)
+    misfit = _misfit(distribution) if distribution else None
+    if misfit is not None:
+        return replace(info, state=PluginState.INCOMPATIBLE, reason=misfit)
+    return info
+
+
+def _misfit(distribution: Distribution) -> str | None:
+    """Say why a distribution does not fit this core; pip only warns when the core outgrows a bound."""
+    for text in distribution.requires or ():
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue  # pip's business, and it may concern another package
+        if canonicalize_name(requirement.name) != CORE or _conditional(requirement):
+            continue
+        if not requirement.specifier.contains(__version__, prereleases=True):
+            return (
+                f"it needs ytworker{requirement.specifier}, this is {__version__}; "
+                f"upgrade it: pip install --upgrade {distribution.name}"
+            )
+    return None
+
+
+def _conditional(requirement: Requirement) -> bool:
+    return requirement.marker is not None and not requirement.marker.evaluate({"extra": ""})
+
+
+def _mentions(names: Collection[str], name: str, distribution: str) -> bool:
+    return name in names or any(canonicalize_name(given) == distribution for given in names)

@@ -1,0 +1,240 @@
+"""Loading plugins: on first use, one by one, with every failure recorded and none of them fatal."""
+
+import inspect
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from ytworker.context import Context
+from ytworker.errors import PluginUnavailableError
+from ytworker.hookspecs import Scraped
+from ytworker.model import ErrorClass
+from ytworker.plugins.base import PluginBase
+from ytworker.plugins.discovery import (
+    USABLE,
+    Catalogue,
+    PluginInfo,
+    PluginKind,
+    PluginState,
+    Policy,
+    discover,
+    missing,
+)
+from ytworker.plugins.dispatch import Dispatcher, HookManager
+from ytworker.settings import decode_section
+
+_ANSWERS = frozenset({"get_task_type", "scrape", "get_parameters"})
+
+log = logging.getLogger(__name__)
+
+
+class PluginRegistry:
+    """The plugins of this process.
+
+    Args:
+        policy: Which plugins may be used.
+        catalogue: What is installed; looked up by default.
+    """
+
+    def __init__(self, policy: Policy | None = None, catalogue: Catalogue | None = None) -> None:
+        found = discover(policy or Policy()) if catalogue is None else catalogue
+        self._infos: dict[tuple[PluginKind, str], PluginInfo] = dict(found)
+        self._manager = HookManager()
+        self._dispatcher = Dispatcher(self._manager)
+        self._plugins: dict[tuple[PluginKind, str], object] = {}
+        self._sections: dict[int, dict[str, BaseModel]] = {}
+        self._open: list[PluginBase] = []
+
+    # -- looking
+
+    def infos(self) -> list[PluginInfo]:
+        """Give every plugin that was found, by kind and name."""
+        return list(self._infos.values())
+
+    def info(self, name: str, kind: PluginKind = PluginKind.WORKER) -> PluginInfo:
+        """Give what is known of one plugin; one that is not installed is ``missing``."""
+        known = self._infos.get((kind, name))
+        if known is not None:
+            return known
+        return missing(kind, name, (each.name for each in self._infos.values() if each.kind is kind))
+
+    def task_types(self) -> list[str]:
+        """Name the task types that may be claimed: found, and not known to be unusable."""
+        return [info.name for info in self._infos.values() if info.kind is PluginKind.WORKER and info.state in USABLE]
+
+    # -- loading
+
+    def load(self, name: str, kind: PluginKind = PluginKind.WORKER) -> Any:
+        """Import and check one plugin, once.
+
+        Raises:
+            PluginUnavailableError: It is missing, blocked, incompatible, in conflict or broken, with the reason.
+        """
+        info = self.info(name, kind)
+        if (kind, name) in self._plugins:
+            return self._plugins[kind, name]
+        if info.state is not PluginState.FOUND:
+            raise PluginUnavailableError(name, info.state.value, info.reason or "")
+        try:
+            plugin = self._register(info)
+        except (Exception, SystemExit) as error:
+            self._discard(info)
+            broken = replace(info, state=PluginState.BROKEN, reason=_explain(info, error))
+            self._infos[kind, name] = broken
+            raise PluginUnavailableError(name, broken.state.value, broken.reason or "") from error
+        self._plugins[kind, name] = plugin
+        self._infos[kind, name] = replace(info, state=PluginState.LOADED)
+        return plugin
+
+    def load_extensions(self) -> None:
+        """Load every extension; a broken one is reported and left out."""
+        for info in sorted(self._infos.values(), key=lambda each: each.name):
+            if info.kind is PluginKind.EXTENSION and info.state is PluginState.FOUND:
+                try:
+                    self.load(info.name, PluginKind.EXTENSION)
+                except PluginUnavailableError as error:
+                    log.warning("extension left out: %s", error)
+
+    def _register(self, info: PluginInfo) -> object:
+        if info.entry_point is None:
+            msg = "it has no entry point"
+            raise TypeError(msg)
+        loaded: object = info.entry_point.load()
+        if info.kind in {PluginKind.QUEUE, PluginKind.COMMAND}:
+            return loaded
+        plugin = self._instance(loaded, info) if inspect.isclass(loaded) else loaded
+        self._manager.register(plugin, name=_key(info))
+        self._dispatcher.forget()
+        self._manager.check_pending()
+        if info.kind is PluginKind.WORKER:
+            self._check_worker(plugin, info)
+        else:
+            self._check_extension(plugin)
+        return plugin
+
+    def _instance(self, loaded: type, info: PluginInfo) -> object:
+        if not issubclass(loaded, PluginBase):
+            return loaded()  # a class would be called without self
+        sections: dict[str, BaseModel] = {}
+        plugin = loaded(settings=sections, logger=logging.getLogger(f"ytworker.plugin.{info.name}"))
+        self._sections[id(plugin)] = sections
+        return plugin
+
+    def _check_worker(self, plugin: object, info: PluginInfo) -> None:
+        hooks = {caller.name for caller in self._manager.get_hookcallers(plugin) or ()}
+        for hook in ("get_task_type", "scrape"):
+            if hook not in hooks:
+                there = "is there, but without @hookimpl" if hasattr(plugin, hook) else "is missing"
+                msg = f"{hook} {there}"
+                raise TypeError(msg)
+        answered = self._call("get_task_type", plugin)
+        if answered != info.name:
+            msg = f"get_task_type() answers {answered!r}, but the entry point is named {info.name!r}"
+            raise TypeError(msg)
+
+    def _check_extension(self, plugin: object) -> None:
+        """An extension that answered a task type itself would answer every one of them."""
+        for caller in self._manager.get_hookcallers(plugin) or ():
+            own = [each for each in caller.get_hookimpls() if each.plugin is plugin]
+            if caller.name in _ANSWERS and not all(each.wrapper or each.hookwrapper for each in own):
+                msg = f"an extension may only wrap {caller.name}: decorate it with @hookimpl(wrapper=True)"
+                raise TypeError(msg)
+
+    def _discard(self, info: PluginInfo) -> None:
+        if self._manager.has_plugin(_key(info)):
+            self._manager.unregister(name=_key(info))
+        self._dispatcher.forget()
+
+    # -- the contract of one worker plugin
+
+    def parameters(self, name: str) -> type[BaseModel] | None:
+        """Give the model of a task type's parameters, or None where it takes any JSON object.
+
+        Raises:
+            PluginUnavailableError: It cannot be loaded.
+        """
+        model: type[BaseModel] | None = self._contract(name, "get_parameters")
+        return model
+
+    def sections(self, name: str) -> dict[str, type[BaseModel]]:
+        """Give the settings sections that a task of this type may read, its extensions' included.
+
+        Raises:
+            PluginUnavailableError: It cannot be loaded.
+        """
+        merged: dict[str, type[BaseModel]] = {}
+        for sections in self._contract(name, "get_settings") or ():
+            merged.update(sections)
+        return merged
+
+    def _contract(self, name: str, hook: str) -> Any:
+        """Ask a hook that describes the plugin; one that raises makes the plugin broken."""
+        plugin = self.load(name)
+        try:
+            return self._call(hook, plugin)
+        except (Exception, SystemExit) as error:
+            info = self.info(name)
+            reason = f"{hook}() raised {type(error).__name__}: {error}; ask the authors of {info.distribution}"
+            self._infos[info.kind, name] = replace(info, state=PluginState.BROKEN, reason=reason)
+            raise PluginUnavailableError(name, PluginState.BROKEN.value, reason) from error
+
+    def scrape(self, name: str, params: Any, context: Context) -> Scraped | None:
+        """Call the one plugin that answers this type, with all wrappers around it."""
+        scraped: Scraped | None = self._call("scrape", self.load(name), params=params, context=context)
+        return scraped
+
+    def classify(self, name: str, error: BaseException) -> ErrorClass | None:
+        """Ask the plugin and the extensions what kind of failure this is; a taxonomy that raises has no say."""
+        try:
+            answer = self._call("classify_error", self.load(name), error=error)
+            return None if answer is None else ErrorClass(answer)
+        except Exception:
+            log.warning("classify_error of %s failed", name, exc_info=True)
+            return None
+
+    def open(self, name: str, raw: Mapping[str, Mapping[str, Any]]) -> dict[str, BaseModel]:
+        """Decode a plugin's settings and call its ``open``, once per process.
+
+        Args:
+            name: The task type.
+            raw: The raw values of the sections that :meth:`sections` names.
+
+        Raises:
+            SettingsError: A value does not fit.
+        """
+        plugin = self.load(name)
+        decoded = {
+            section: decode_section(section, model, raw.get(section, {}))
+            for section, model in self.sections(name).items()
+        }
+        if isinstance(plugin, PluginBase):
+            self._sections[id(plugin)].update(decoded)
+            if plugin not in self._open:
+                plugin.open()
+                self._open.append(plugin)
+        return decoded
+
+    def close(self) -> None:
+        """Close every plugin that was opened; one that fails does not keep the others open."""
+        while self._open:
+            plugin = self._open.pop()
+            try:
+                plugin.close()
+            except Exception:
+                log.warning("%s.close() failed", type(plugin).__name__, exc_info=True)
+
+    def _call(self, hook: str, plugin: object, **arguments: Any) -> Any:
+        workers = [each for (kind, _), each in self._plugins.items() if kind is PluginKind.WORKER]
+        return self._dispatcher.caller(hook, plugin, workers)(**arguments)
+
+
+def _key(info: PluginInfo) -> str:
+    return f"{info.kind.value}:{info.name}"
+
+
+def _explain(info: PluginInfo, error: BaseException) -> str:
+    cure = f"upgrade or uninstall {info.distribution}, or run `ytworker plugins block {info.name}`"
+    return f"{type(error).__name__}: {error}; {cure}"

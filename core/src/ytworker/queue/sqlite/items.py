@@ -1,0 +1,122 @@
+"""Storing and reading items: current rows, versions of texts, counts over time, and who found what at which place."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ytworker.model import Item, Microseconds, rfc3339
+from ytworker.queue.merging import VERSIONED, as_record, content_hash, merge
+from ytworker.queue.protocol import ItemFilter
+from ytworker.queue.sqlite.database import Database
+
+_FIND = "SELECT no, record, content_hash, version FROM item WHERE source = ? AND kind = ? AND id = ?"
+_ADD = """
+INSERT INTO item (source, kind, id, first_seen_at, last_seen_at, last_changed_at, version, content_hash, record)
+VALUES (?1, ?2, ?3, ?4, ?4, ?4, 1, ?5, ?6)
+"""
+_SEEN = "UPDATE item SET last_seen_at = ?2, record = ?3 WHERE no = ?1"
+_CHANGED = """
+UPDATE item SET last_seen_at = ?2, last_changed_at = ?2, version = version + 1, content_hash = ?4, record = ?3
+ WHERE no = ?1
+"""
+_ADD_VERSION = """
+INSERT INTO item_version (item, version, observed_at, task, title, description, tags, thumbnail_url)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_OBSERVE = """
+INSERT INTO observation (item, observed_at, task, views, likes, comments, views_precision, likes_precision,
+                         comments_precision)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_HITS = "SELECT coalesce(max(position), 0) FROM hit WHERE task = ?"
+_ADD_HIT = "INSERT INTO hit (task, position, item, context) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_SUSPECT = "INSERT INTO suspect_item (task, observed_at, reason, record) VALUES (?, ?, ?, ?)"
+
+_COLUMNS = "i.record, {context}, i.first_seen_at, i.last_seen_at, i.last_changed_at"
+_OF_TASK = f"""
+SELECT {_COLUMNS.format(context="h.context")} FROM hit h JOIN item i ON i.no = h.item
+ WHERE h.task = ? ORDER BY h.position LIMIT ?
+"""
+_LIST = f"""
+SELECT {_COLUMNS.format(context="NULL")} FROM item i
+ WHERE (?1 IS NULL OR i.source = ?1) AND (?2 IS NULL OR i.kind = ?2)
+   AND (?3 IS NULL OR i.no IN (
+         SELECT h.item FROM hit h JOIN body b ON b.id = h.task JOIN task_type t ON t.id = b.type WHERE t.name = ?3))
+ ORDER BY i.last_seen_at DESC, i.no LIMIT ?4
+"""
+
+_METRICS = ("views", "likes", "comments")
+
+
+def store_items(database: Database, task_id: int, items: Sequence[Item], now: Microseconds) -> None:
+    """Store the items of a task in their order, inside a transaction of the caller's."""
+    ((position,),) = database.execute(_HITS, (task_id,))
+    for item in items:
+        number = _store(database, task_id, item, now)
+        position += 1
+        context = item.context.model_dump(mode="json", exclude_none=True)
+        database.change(_ADD_HIT, (task_id, position, number, json.dumps(context)))
+
+
+def keep_apart(database: Database, task_id: int, items: Sequence[Item], reason: str, now: Microseconds) -> None:
+    """Store doubtful items where they overwrite nothing, inside a transaction of the caller's."""
+    for item in items:
+        database.change(_SUSPECT, (task_id, now, reason, item.model_dump_json()))
+
+
+def list_items(database: Database, which: ItemFilter) -> Iterator[dict[str, Any]]:
+    """Read stored items as JSON objects."""
+    limit = -1 if which.limit is None else which.limit
+    if which.task_id is not None:
+        rows = database.stream(_OF_TASK, (which.task_id, limit))
+    else:
+        rows = database.stream(_LIST, (which.source, which.kind, which.task_type, limit))
+    for record, context, first_seen, last_seen, last_changed in rows:
+        yield {
+            **json.loads(record),
+            "context": json.loads(context) if context else {},
+            "first_seen_at": rfc3339(first_seen),
+            "last_seen_at": rfc3339(last_seen),
+            "last_changed_at": rfc3339(last_changed),
+        }
+
+
+def _store(database: Database, task_id: int, item: Item, now: Microseconds) -> int:
+    record = as_record(item)
+    found = database.execute(_FIND, (item.source, item.kind, item.id))
+    number = _update(database, task_id, found[0], record, now) if found else _add(database, task_id, record, now)
+    _observe(database, task_id, number, record["metrics"], now)
+    return number
+
+
+def _add(database: Database, task_id: int, record: dict[str, Any], now: Microseconds) -> int:
+    values = (record["source"], record["kind"], record["id"], now, content_hash(record), json.dumps(record))
+    number = database.insert(_ADD, values)
+    _add_version(database, task_id, number, 1, record, now)
+    return number
+
+
+def _update(database: Database, task_id: int, stored: Sequence[Any], record: dict[str, Any], now: Microseconds) -> int:
+    number, old, old_hash, version = stored
+    merged = merge(json.loads(old), record)
+    text, new_hash = json.dumps(merged), content_hash(merged)
+    if new_hash == old_hash:
+        database.change(_SEEN, (number, now, text))
+    else:
+        database.change(_CHANGED, (number, now, text, new_hash))
+        _add_version(database, task_id, number, version + 1, merged, now)
+    return int(number)
+
+
+def _add_version(
+    database: Database, task_id: int, number: int, version: int, record: dict[str, Any], now: Microseconds
+) -> None:
+    texts = [json.dumps(value) if isinstance(value, list) else value for value in map(record.get, VERSIONED)]
+    database.change(_ADD_VERSION, (number, version, now, task_id, *texts))
+
+
+def _observe(database: Database, task_id: int, number: int, metrics: dict[str, Any], now: Microseconds) -> None:
+    counts = [metrics[name] for name in _METRICS]
+    if any(count is not None for count in counts):
+        precisions = [metrics["precision"][name] for name in _METRICS]
+        database.change(_OBSERVE, (number, now, task_id, *counts, *precisions))

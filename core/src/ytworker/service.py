@@ -1,0 +1,312 @@
+"""The one place that validates and enqueues: for the command line, for follow-up tasks and for Python users.
+
+::
+
+    with ytworker.open() as service:
+        service.enqueue("channel_scrape", {"channel_url": "@NASA"})
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from ytworker.engine import TaskPoller, WorkerFactory
+from ytworker.engine.attempt import Observer
+from ytworker.errors import ParametersError, PluginUnavailableError, QueueError
+from ytworker.model import (
+    SECOND,
+    Claim,
+    ErrorInfo,
+    Microseconds,
+    NewTask,
+    Task,
+    TaskResult,
+    TaskStatus,
+    to_microseconds,
+)
+from ytworker.plugins.discovery import USABLE, PluginKind, Policy
+from ytworker.plugins.parameters import as_json, validate
+from ytworker.plugins.registry import PluginRegistry
+from ytworker.queue import Enqueued, ItemFilter, TaskFilter, TaskQueue, get_strategy
+from ytworker.settings import LoadedSettings, load_settings, sqlite_url
+
+FOREGROUND_WAIT_SECONDS = 60.0
+MAX_KEY = 200
+MAX_TIMEOUT = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """What a scrape in the foreground came to.
+
+    Attributes:
+        task: The task afterwards.
+        error: The failure of the last attempt, if it failed.
+    """
+
+    task: Task
+    error: ErrorInfo | None
+
+
+class Service:
+    """A queue together with the plugins and settings that its tasks need.
+
+    Args:
+        queue: The queue.
+        registry: The plugins.
+        settings: The settings.
+        clock: Integer UTC microseconds.
+        sleep: How to wait.
+    """
+
+    def __init__(
+        self,
+        queue: TaskQueue,
+        registry: PluginRegistry,
+        settings: LoadedSettings,
+        *,
+        clock: Callable[[], Microseconds] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.queue = queue
+        self.registry = registry
+        self.settings = settings
+        self._clock = clock or (lambda: time.time_ns() // 1000)
+        self._sleep = sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the queue."""
+        self.queue.close()
+
+    # -- putting tasks in
+
+    def check(self, task_type: str, params: Mapping[str, Any], **options: Any) -> NewTask:
+        """Validate a task without enqueueing it.
+
+        Args:
+            task_type: The task type.
+            params: Its parameters, a JSON object.
+            **options: ``priority``, ``run_at`` (aware datetime), ``key``, ``max_attempts``, ``timeout_seconds``.
+
+        Raises:
+            ParametersError: With every problem of the parameters and the options.
+            PluginUnavailableError: Nothing answers this type.
+        """
+        problems = list(_bad_options(options))
+        try:
+            valid = validate(task_type, self.registry.parameters(task_type), params)
+        except ParametersError as error:
+            raise ParametersError(task_type, [*error.problems, *problems]) from None
+        if problems:
+            raise ParametersError(task_type, problems)
+        given = {name: value for name, value in options.items() if value is not None}
+        if "run_at" in given:
+            given["run_at"] = to_microseconds(given["run_at"])
+        defaults = {
+            "max_attempts": self.settings.values.max_attempts,
+            "timeout_seconds": self.settings.values.timeout_seconds,
+        }
+        return NewTask(type=task_type, params=as_json(valid), **{**defaults, **given})
+
+    def enqueue(self, task_type: str, params: Mapping[str, Any], **options: Any) -> str:
+        """Validate a task and put it into the queue; see :meth:`check` for arguments and errors.
+
+        Returns:
+            Its id, or that of the live task with the same key.
+        """
+        return self.enqueue_many([self.check(task_type, params, **options)])[0]
+
+    def enqueue_many(self, tasks: Iterable[NewTask]) -> list[str]:
+        """Put tasks that :meth:`check` made into the queue, all or none; give their ids."""
+        return [str(enqueued.id) for enqueued in self.queue.enqueue(list(tasks))]
+
+    # -- doing them
+
+    def worker_factory(self) -> WorkerFactory:
+        """Give the maker of this service's workers."""
+        return WorkerFactory(
+            queue=self.queue,
+            registry=self.registry,
+            sections=self.settings.values.plugins,
+            clock=self._clock,
+            sleep=self._sleep,
+            enqueue=self.enqueue,
+            lease_seconds=self.settings.values.lease_seconds,
+        )
+
+    def scrape(
+        self, task: NewTask, *, observe: Observer | None = None, waiting: Callable[[Task], None] | None = None
+    ) -> Scraped:
+        """Enqueue and claim a task in one transaction, and do it here and now.
+
+        A retry that is due within a minute is waited for, unless nobody could be reached at all. Interrupted by
+        KeyboardInterrupt, the task is queued again with its attempt taken back.
+
+        Args:
+            task: What :meth:`check` made.
+            observe: Sees its progress.
+            waiting: Told before each wait for a retry.
+        """
+        with self.worker_factory().create(observe=observe) as worker:
+            claim: Claim | Enqueued | None = self.queue.enqueue_and_claim(task, worker.id)
+            while isinstance(claim, Claim):
+                result = worker.process_task(claim)
+                worker.report_result(claim, result)
+                after = self.queue.get(claim.task.id)
+                claim = self._retry(worker.id, after, result, waiting)
+        if isinstance(claim, Enqueued):
+            msg = (
+                f"task {claim.id} with the key {task.key!r} is live already; `ytworker tasks show {claim.id}` shows it"
+            )
+            raise QueueError(msg)
+        return Scraped(after, result.error)
+
+    def _retry(
+        self, worker_id: int, task: Task, result: TaskResult, waiting: Callable[[Task], None] | None
+    ) -> Claim | None:
+        if task.state is not TaskStatus.SCHEDULED or task.run_at is None or (result.error and result.error.offline):
+            return None
+        seconds = (task.run_at - self._clock()) / SECOND
+        if seconds > FOREGROUND_WAIT_SECONDS:
+            return None
+        if waiting is not None:
+            waiting(task)
+        self._sleep(max(0.0, seconds))
+        return self.queue.claim_task(worker_id, task.id)
+
+    def run(
+        self,
+        *,
+        strategy: str | None = None,
+        types: Sequence[str] = (),
+        until_empty: bool = False,
+        max_tasks: int | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Work on the queue until told to stop; see :meth:`TaskPoller.run`. Gives how many tasks were done."""
+        order = get_strategy(strategy or self.settings.values.strategy)
+        worker = self.worker_factory().create(strategy=order, types=types)
+        poller = TaskPoller(
+            worker=worker,
+            queue=self.queue,
+            types=self.registry.task_types,
+            clock=self._clock,
+            sleep=self._sleep,
+            stopping=stopping,
+            rescue_seconds=self.settings.values.lease_seconds / 3,
+        )
+        return poller.run(until_empty=until_empty, max_tasks=max_tasks)
+
+    # -- looking
+
+    def task(self, task_id: int) -> Task:
+        """Give one task; one whose plugin is not there says so."""
+        return self._explained(self.queue.get(task_id))
+
+    def tasks(self, which: TaskFilter | None = None) -> list[Task]:
+        """List tasks, newest first."""
+        return [self._explained(task) for task in self.queue.tasks(which or TaskFilter())]
+
+    def items(self, which: ItemFilter | None = None) -> Iterator[dict[str, Any]]:
+        """Give stored items as JSON objects."""
+        return self.queue.items(which or ItemFilter())
+
+    def waiting_for_plugins(self) -> dict[str, str]:
+        """Give the reason for each task type whose tasks wait because their plugin cannot be used."""
+        infos = {name: self.registry.info(name) for name in self.queue.waiting()}
+        return {name: f"{info.state}: {info.reason}" for name, info in infos.items() if info.state not in USABLE}
+
+    def oldest_ready_age(self) -> float | None:
+        """Give for how many seconds the oldest ready task has waited, or None."""
+        oldest = self.queue.oldest_ready_at()
+        return None if oldest is None else max(0.0, (self._clock() - oldest) / SECOND)
+
+    def _explained(self, task: Task) -> Task:
+        if task.state is not TaskStatus.QUEUED:
+            return task
+        info = self.registry.info(task.type)
+        if info.state in USABLE:
+            return task
+        return replace(task, reason=f"waits for its plugin, which is {info.state}: {info.reason}")
+
+
+def open(  # noqa: A001 - `ytworker.open` reads well and shadows nothing outside
+    url: str | None = None,
+    *,
+    config: Path | None = None,
+    settings: LoadedSettings | None = None,
+    policy: Policy | None = None,
+) -> Service:
+    """Open a queue with its plugins.
+
+    Args:
+        url: The queue; the setting ``queue`` by default. A plain path is a SQLite file.
+        config: The TOML file; the user's own by default.
+        settings: Settings that were loaded already; then ``config`` is not looked at.
+        policy: Which plugins may be used; what the settings say by default.
+
+    Raises:
+        SettingsError: The settings cannot be used.
+        StoreError: The queue cannot be opened.
+        PluginUnavailableError: No installed backend serves this kind of URL.
+    """
+    loaded = settings or load_settings({"queue": url}, config)
+    values = loaded.values
+    registry = PluginRegistry(policy or Policy(values.only, values.block, values.no_plugins))
+    return Service(open_queue(url or values.queue, registry, values.durability), registry, loaded)
+
+
+def open_queue(url: str, registry: PluginRegistry, durability: str) -> TaskQueue:
+    """Open the queue behind a URL with the backend that serves its scheme; a plain path is a SQLite file."""
+    scheme = urlsplit(url).scheme
+    if len(scheme) < 2:  # noqa: PLR2004 - no scheme, or the drive letter of a Windows path
+        scheme, url = "sqlite", sqlite_url(Path(url))
+    try:
+        backend = registry.load(scheme, PluginKind.QUEUE)
+    except PluginUnavailableError as error:
+        msg = f"no backend for the queue {scheme}://…: {error.reason}"
+        raise QueueError(msg) from None
+    queue: TaskQueue = backend(url, durability=durability)
+    return queue
+
+
+def _bad_options(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        fits, want = _OPTIONS.get(name, (None, "unknown option"))
+        if fits is None or (value is not None and not fits(value)):
+            yield f"{name}: {want}"
+
+
+def _whole(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "priority": (_whole(1, 10), "a whole number from 1 to 10 (10 first)"),
+    "max_attempts": (_whole(1, 100), "a whole number from 1 to 100"),
+    "timeout_seconds": (
+        lambda value: isinstance(value, int | float) and 0 < value <= MAX_TIMEOUT,
+        f"more than 0, at most {MAX_TIMEOUT}",
+    ),
+    "key": (
+        lambda value: isinstance(value, str) and 0 < len(value) <= MAX_KEY and value.isprintable(),
+        f"1 to {MAX_KEY} printable characters",
+    ),
+    "run_at": (
+        lambda value: isinstance(value, datetime) and value.tzinfo is not None,
+        "a time with its zone, such as 2026-12-01T09:00:00Z",
+    ),
+}

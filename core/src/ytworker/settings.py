@@ -1,0 +1,270 @@
+"""The settings, and where each value came from.
+
+Precedence: flags, then the environment (``YTWORKER_…``, nested with ``__``), then the TOML file in the user's config
+folder, then the defaults. Plugins own their sections (``[plugins.NAME]``): the core carries them untouched to the
+process that runs the plugin, and :func:`decode_section` turns them into the plugin's model there.
+"""
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import quote
+
+import platformdirs
+from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+from ytworker.errors import SettingsError
+
+APP = "ytworker"
+PREFIX = "YTWORKER_"
+CONFIG_VARIABLE = "YTWORKER_CONFIG"
+
+Names = Annotated[tuple[str, ...], NoDecode]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def default_queue() -> str:
+    """Give the URL of the queue in the user's data folder."""
+    return sqlite_url(Path(platformdirs.user_data_dir(APP), "queue.db"))
+
+
+def sqlite_url(path: Path) -> str:
+    """Give the queue URL of a SQLite file."""
+    return f"sqlite://{quote(path.expanduser().absolute().as_posix())}"
+
+
+def default_config() -> Path:
+    """Give the path of the TOML file in the user's config folder; it need not exist."""
+    return Path(platformdirs.user_config_dir(APP), "config.toml")
+
+
+def blocklist() -> Path:
+    """Give the path of the file that ``plugins block`` keeps: one name a line, beside the user's config file."""
+    return default_config().with_name("blocked-plugins.txt")
+
+
+def read_blocklist() -> tuple[str, ...]:
+    """Give the names that are blocked for good.
+
+    Raises:
+        SettingsError: The file is there and cannot be read; an unreadable block list must not unblock anything.
+    """
+    file = blocklist()
+    try:
+        return tuple(filter(None, map(str.strip, file.read_text("utf-8").splitlines()))) if file.exists() else ()
+    except (OSError, ValueError) as error:
+        msg = f"{file} cannot be read: {error}"
+        raise SettingsError(msg) from None
+
+
+def write_blocklist(names: Iterable[str]) -> None:
+    """Replace the names that are blocked for good, in one step."""
+    file = blocklist()
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = file.with_suffix(".new")
+    draft.write_text("".join(f"{name}\n" for name in sorted(set(names))), "utf-8")
+    draft.replace(file)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; each field is also a variable ``YTWORKER_<NAME>`` and a key of the TOML file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+    )
+
+    queue: str = Field(default_factory=default_queue, description="URL of the queue.")
+    durability: Literal["full", "normal"] = Field(
+        default="full",
+        description="full: what was acknowledged survives a power cut; normal: faster, a power cut may take the last "
+        "tasks, the death of a process takes none.",
+    )
+    lease_seconds: float = Field(
+        default=60.0, ge=3, le=86_400, description="How long a silent worker keeps its tasks, in seconds."
+    )
+    strategy: Literal["fifo", "lifo"] = Field(default="lifo", description="Order in which a worker claims tasks.")
+    max_attempts: int = Field(default=5, ge=1, le=100, description="How many attempts of a task may count.")
+    timeout_seconds: float = Field(
+        default=900.0, gt=0, le=86_400, description="How long one attempt may take, in seconds."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="What to log.")
+    log_format: Literal["console", "json"] = Field(default="console", description="How to log, on stderr.")
+    only: Names = Field(default=(), description="If set, only these plugins are used; names or distributions.")
+    block: Names = Field(default=(), description="Plugins that are never imported; names or distributions.")
+    no_plugins: bool = Field(default=False, description="Use no plugin at all.")
+    plugins: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Sections of plugins, such as [plugins.ytdlp]."
+    )
+
+    @field_validator("only", "block", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(cls, *_args: Any, **_kwargs: Any) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing behind our back: :func:`load_settings` asks the sources one by one."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings with their origins.
+
+    Attributes:
+        values: The merged and validated settings.
+        origins: Where each value came from, by dotted path: a flag, a variable, the file. What is missing is a default.
+        config: The TOML file that was looked for.
+        warnings: What the user should know, such as a variable that nothing reads.
+    """
+
+    values: Settings
+    origins: Mapping[str, str]
+    config: Path
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Layer:
+    values: dict[str, Any]
+    origin: Any  # a dotted path in, the name of its origin out
+    paths: set[str] = field(default_factory=set)
+
+
+def load_settings(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> LoadedSettings:
+    """Read flags, environment and file, and say where each value came from.
+
+    Args:
+        flags: Values given on the command line by setting name; None values are ignored.
+        config: The TOML file; the variable ``YTWORKER_CONFIG`` and the user's config folder come next.
+
+    Raises:
+        SettingsError: A value does not fit. The message names the variable, the file or the flag, never the value.
+    """
+    named = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    file = named or default_config()
+    if named is not None and not named.is_file():
+        msg = f"there is no config file {named}; make it, or leave out --config and {CONFIG_VARIABLE}"
+        raise SettingsError(msg)
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    layers = [
+        _Layer(given, lambda path: "--" + path.replace("_", "-")),
+        _Layer(_from_environment(), lambda path: PREFIX + path.replace(".", "__").upper()),
+        _Layer(_from_file(file), lambda path: f"{path} in {file}"),
+    ]
+    origins = _origins(layers)
+    merged: dict[str, Any] = {}
+    for layer in reversed(layers):
+        merged = _merge(merged, layer.values)
+    try:
+        values = Settings(**merged)
+    except ValidationError as error:
+        raise SettingsError(_describe(error, origins)) from None
+    values.block = (*values.block, *read_blocklist())
+    return LoadedSettings(values, origins, file, tuple(_unknown_variables()))
+
+
+def variable(*path: str) -> str:
+    """Name the variable that sets a value, such as ``YTWORKER_PLUGINS__YTDLP__PROXY``."""
+    return PREFIX + "__".join(path).upper()
+
+
+def decode_section(name: str, model: type[Model], raw: Mapping[str, Any]) -> Model:
+    """Turn the raw values of ``[plugins.NAME]`` into the plugin's model.
+
+    What came from the environment is text: lists and tables in it are JSON, a list may also be comma-separated.
+
+    Raises:
+        SettingsError: A value does not fit, or nothing reads it. The message names the setting and its variable.
+    """
+    try:
+        return model.model_validate({key: _decode(model, key, value) for key, value in raw.items()})
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(('plugins', name, *map(str, problem['loc'])))}: {problem['msg']} "
+            f"(also set by {variable('plugins', name, *map(str, problem['loc'][:1]))})"
+            for problem in error.errors(include_url=False, include_input=False, include_context=False)
+        )
+        raise SettingsError(problems) from None
+
+
+def _decode(model: type[BaseModel], key: str, value: Any) -> Any:
+    if not isinstance(value, str) or key not in model.model_fields:
+        return value
+    schema = model.model_json_schema()["properties"].get(key, {})
+    kinds = {part.get("type") for part in (schema, *schema.get("anyOf", ()))}
+    if not kinds & {"array", "object"} or "string" in kinds:
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return [part.strip() for part in value.split(",") if part.strip()] if "array" in kinds else value
+
+
+def _from_environment() -> dict[str, Any]:
+    try:
+        return EnvSettingsSource(Settings)()
+    except SourceError as error:
+        msg = f'a {PREFIX} variable is not valid JSON: {error}. Quote it like \'["a", "b"]\''
+        raise SettingsError(msg) from None
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        return TomlConfigSettingsSource(Settings, file)() if file.is_file() else {}
+    except (ValueError, OSError) as error:  # TOMLDecodeError is a ValueError
+        msg = f"{file} cannot be read: {error}"
+        raise SettingsError(msg) from None
+
+
+def _unknown_variables() -> Iterator[str]:
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "PLUGINS__"):
+            guess = difflib.get_close_matches(name, known, n=1)
+            yield f"nothing reads the variable {name}" + (f"; did you mean {guess[0]}?" if guess else "")
+
+
+def _origins(layers: list[_Layer]) -> dict[str, str]:
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for path in _flatten(layer.values):
+            origins.setdefault(path, layer.origin(path))
+    return origins
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(low)
+    for key, value in high.items():
+        both_tables = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both_tables else value
+    return merged
+
+
+def _describe(error: ValidationError, origins: Mapping[str, str]) -> str:
+    problems = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        path = ".".join(map(str, problem["loc"]))
+        problems.append(f"{origins.get(path, path)}: {problem['msg']}")
+    return "; ".join(problems)

@@ -1,0 +1,108 @@
+"""A context without an engine, for the tests of a plugin's ``scrape``."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from ytworker.context import Context, Deferred
+from ytworker.model import Task, TaskStatus
+
+
+@dataclass
+class FakePort:
+    """Remembers everything a scrape said; asks nobody and never waits.
+
+    Attributes:
+        acquired: (source, cost) of every request for budget.
+        checkpoints: Every saved value.
+        progressed: (done, total, note) of every call.
+        slept: Every wait inside the attempt, in seconds.
+        suspected: Every reason given to ``context.suspect``.
+        enqueued: (task type, params, options) of every follow-up.
+        stop: Set it to make ``context.cancelled`` true.
+        cooling: Sources that answer ``acquire`` by deferring, with the reason.
+    """
+
+    acquired: list[tuple[str, int]] = field(default_factory=list)
+    checkpoints: list[Any] = field(default_factory=list)
+    progressed: list[tuple[int, int | None, str | None]] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+    suspected: list[str] = field(default_factory=list)
+    enqueued: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=list)
+    stop: bool = False
+    cooling: dict[str, str] = field(default_factory=dict)
+
+    def progress(self, done: int, total: int | None, note: str | None) -> None:
+        """See :meth:`ytworker.Context.progress`."""
+        self.progressed.append((done, total, note))
+
+    def checkpoint(self, value: Any) -> None:
+        """See :meth:`ytworker.Checkpoint.save`."""
+        self.checkpoints.append(value)
+
+    def acquire(self, source: str, cost: int) -> None:
+        """See :meth:`ytworker.Budget.acquire`."""
+        if source in self.cooling:
+            raise Deferred(datetime.now(UTC) + timedelta(hours=1), self.cooling[source])
+        self.acquired.append((source, cost))
+
+    def sleep(self, seconds: float) -> None:
+        """See :meth:`ytworker.Context.sleep`."""
+        self.slept.append(seconds)
+
+    def suspect(self, reason: str) -> None:
+        """See :meth:`ytworker.Context.suspect`."""
+        self.suspected.append(reason)
+
+    def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+        """See :meth:`ytworker.Context.enqueue`."""
+        self.enqueued.append((task_type, params, options))
+        return str(len(self.enqueued))
+
+    def cancelled(self) -> bool:
+        """See :attr:`ytworker.Context.cancelled`."""
+        return self.stop
+
+
+def make_context(
+    task_type: str = "test",
+    *,
+    params: Mapping[str, Any] | None = None,
+    settings: Mapping[str, BaseModel] | None = None,
+    checkpoint: Any = None,
+    port: FakePort | None = None,
+    attempt: int = 1,
+) -> Context:
+    """Make a context for a direct call of ``scrape``.
+
+    Args:
+        task_type: The type of the task it carries.
+        params: The parameters of the task it carries.
+        settings: Validated sections by name.
+        checkpoint: What an earlier attempt is to have saved.
+        port: Where to look afterwards; a new :class:`FakePort` by default.
+        attempt: Which attempt this is.
+    """
+    task = Task(
+        id=1,
+        type=task_type,
+        state=TaskStatus.CLAIMED,
+        params=params or {},
+        priority=5,
+        attempt=attempt,
+        max_attempts=5,
+        timeout_seconds=900.0,
+        created_at=0,
+    )
+    return Context(
+        task=task,
+        port=port or FakePort(),
+        logger=logging.getLogger(f"ytworker.test.{task_type}"),
+        deadline=datetime.now(UTC) + timedelta(seconds=900),
+        settings=settings,
+        checkpoint=checkpoint,
+    )
