@@ -1,0 +1,157 @@
+"""The worker plugin ``channel_scrape``."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from ytworker import Context, Item, PermanentError, PluginBase
+from ytworker_channel.lists import Found, open_list
+from ytworker_channel.parameters import ChannelParameters
+from ytworker_ytdlp import SECTION, Session, YtdlpSettings, close, merged, read_video_or_stub
+
+TASK_TYPE = "channel_scrape"
+CHECKPOINT_EVERY = 10
+PATIENCE = 3
+"""So many too old videos in a row end a list; fewer are a premiere or a stream that stands out of order."""
+
+
+def utc_now() -> datetime:
+    """Tell the time; replaced in tests."""
+    return datetime.now(UTC)
+
+
+class YouTubeChannelWorker(PluginBase):
+    """The newest videos, shorts and streams of a YouTube channel, newest first.
+
+    The route by which the list comes is chosen by :func:`ytworker_channel.plan.choose_route`. With ``depth=full`` each
+    video's whole record follows, two requests for each; a video that is private, gone, for members only or not out yet
+    is given all the same, and ``availability`` or ``live_status`` says so.
+
+    Attributes:
+        clock: Tells the time for ``max_age_days``.
+    """
+
+    clock: Callable[[], datetime] = staticmethod(utc_now)
+
+    def get_task_type(self) -> str:
+        """Name the task type."""
+        return TASK_TYPE
+
+    def get_parameters(self) -> type[BaseModel]:
+        """Give the model of the parameters."""
+        return ChannelParameters
+
+    def get_settings(self) -> Mapping[str, type[BaseModel]]:
+        """Read the section that all yt-dlp plugins share."""
+        return {SECTION: YtdlpSettings}
+
+    def close(self) -> None:
+        """Let go of yt-dlp."""
+        close()
+
+    def scrape(self, params: ChannelParameters | Mapping[str, Any], context: Context) -> Iterator[Item]:
+        """Give the channel's newest videos.
+
+        Args:
+            params: What to scrape.
+            context: The task's context. With ``depth=full`` a checkpoint after every tenth video keeps
+                ``{"seen": [ids]}``; a later attempt does not ask for these again.
+
+        Yields:
+            Items, newest first; ``item.context`` names the list and the position in it.
+        """
+        if not isinstance(params, ChannelParameters):
+            params = ChannelParameters.model_validate(dict(params))
+        session = Session(context)
+        cutoff = self._cutoff(params)
+        found = open_list(session, params)
+        _refuse_short_feed(found, params, cutoff)
+        if params.depth == "list":
+            yield from _listed(found, params, context, cutoff)
+        else:
+            yield from _Deep(session, params, cutoff).items(found)
+
+    def _cutoff(self, params: ChannelParameters) -> datetime | None:
+        return None if params.max_age_days is None else self.clock() - timedelta(days=params.max_age_days)
+
+
+def _is_old(item: Item, cutoff: datetime | None) -> bool:
+    return cutoff is not None and item.published_at is not None and item.published_at < cutoff
+
+
+def _refuse_short_feed(found: Found, params: ChannelParameters, cutoff: datetime | None) -> None:
+    """Refuse a window that reaches back further than the feed: what it holds would look complete and is not."""
+    if cutoff is None or not found.cut_off or len(found.cut_off) >= params.top_n:
+        return
+    if any(_is_old(item, cutoff) for item in found.cut_off):
+        return
+    msg = f"{params.channel}: the {len(found.cut_off)} entries of the feed do not reach back {params.max_age_days} "
+    msg += "days. Use --depth full" + (" with --route uploads" if params.depth == "full" else "") + ", or fewer days"
+    raise PermanentError(msg)
+
+
+def _listed(found: Found, params: ChannelParameters, context: Context, cutoff: datetime | None) -> Iterator[Item]:
+    """Give the list's own items; only those of the feed have dates."""
+    young = (item for item in found.items if not _is_old(item, cutoff))
+    for done, item in enumerate(itertools.islice(young, params.top_n), 1):
+        if context.cancelled:
+            return
+        context.progress(done, params.top_n, item.title)
+        yield item
+
+
+class _Deep:
+    """One pass over a list with the full record of each video."""
+
+    def __init__(self, session: Session, params: ChannelParameters, cutoff: datetime | None) -> None:
+        self._session = session
+        self._context = session.context
+        self._params = params
+        self._cutoff = cutoff
+        self._seen = _seen(session.context.checkpoint.value)
+        self._done = 0
+        self._row = 0
+
+    def items(self, found: Found) -> Iterator[Item]:
+        """Give the full items; stop at the wanted number, at too many old ones, or when the task is cancelled."""
+        for listed in found.items:
+            if self._context.cancelled or self._row >= PATIENCE:
+                return
+            if listed.id in self._seen:
+                self._advance(listed)
+            elif (item := self._read(listed)) is not None:
+                self._advance(item)
+                yield item
+                self._save(item.id)
+            if self._done >= self._params.top_n:
+                return
+
+    def _read(self, listed: Item) -> Item | None:
+        """Read one video; None for one that is too old."""
+        if _is_old(listed, self._cutoff):
+            self._row += 1
+            return None
+        item = merged(listed, read_video_or_stub(self._session, listed.id))
+        if _is_old(item, self._cutoff):
+            self._row += 1
+            return None
+        return item
+
+    def _advance(self, item: Item) -> None:
+        self._row = 0
+        self._done += 1
+        self._context.progress(self._done, self._params.top_n, item.title)
+
+    def _save(self, video_id: str) -> None:
+        self._seen[video_id] = None
+        if self._done < self._params.top_n and len(self._seen) % CHECKPOINT_EVERY == 0:
+            self._context.checkpoint.save({"seen": list(self._seen)})
+
+
+def _seen(checkpoint: Any) -> dict[str, None]:
+    """Read an earlier attempt's checkpoint; anything else than ours counts as none."""
+    seen = checkpoint.get("seen") if isinstance(checkpoint, Mapping) else None
+    return dict.fromkeys(entry for entry in seen if isinstance(entry, str)) if isinstance(seen, list) else {}

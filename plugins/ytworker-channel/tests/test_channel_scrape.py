@@ -1,0 +1,332 @@
+"""Whole scrapes, with the real yt-dlp behind the fake YouTube."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ytworker import GoneError, Item, PermanentError, RetryableError, SuspectError, ThrottledError
+from ytworker.context import Deferred
+from ytworker.testing import FakePort, make_context
+from ytworker_channel import ChannelParameters, YouTubeChannelWorker
+from ytworker_channel import worker as worker_module
+from ytworker_ytdlp import YtdlpSettings, identity
+from ytworker_ytdlp.testing import DEFAULT_NOW, FakeChannel, FakeYouTube, rounded
+
+Scrape = Callable[..., list[Item]]
+
+
+@pytest.fixture
+def nasa(youtube: FakeYouTube) -> FakeChannel:
+    try:
+        return youtube.channel("@NASA")
+    except KeyError:
+        return youtube.add_channel("@NASA", title="NASA", videos=240, shorts=60, streams=35)
+
+
+def _ids(items: list[Item]) -> list[str]:
+    return [item.id for item in items]
+
+
+def test_the_ten_newest_of_everything_in_full(
+    scrape: Scrape, youtube: FakeYouTube, port: FakePort, nasa: FakeChannel
+) -> None:
+    items = scrape(channel_url="https://www.youtube.com/@NASA")
+    expected = nasa.uploads[:10]
+    assert _ids(items) == [video.id for video in expected]
+    for rank, (item, video) in enumerate(zip(items, expected, strict=True), 1):
+        assert (item.title, item.description, item.tags) == (video.title, video.description, video.tags)
+        assert (item.published_at, item.metrics.views, item.metrics.likes) == (
+            video.published_at,
+            video.views,
+            video.likes,
+        )
+        assert item.metrics.precision.views == "exact"
+        assert (item.author.id, item.author.name, item.author.followers) == (nasa.id, "NASA", nasa.follower_count)
+        assert (item.context.list, item.context.rank) == ("uploads", rank)
+    assert len(youtube.requests) == len(port.acquired) == 4 + 2 * 10
+    assert port.progressed[-1] == (10, 10, expected[-1].title)
+    assert port.checkpoints == []  # the tenth is the last: nothing is left to go on from
+
+
+@pytest.mark.parametrize(
+    ("params", "requests"),
+    [
+        ({"content": "videos", "top_n": 30}, 2),
+        ({"content": "shorts", "top_n": 48}, 2),
+        ({"content": "streams", "top_n": 30}, 2),
+        ({"content": "videos", "top_n": 200}, 5),
+        ({"content": "videos", "top_n": 45, "route": "tab"}, 3),
+        ({"top_n": 200}, 5),
+        ({"top_n": 10, "route": "feed"}, 3),
+        ({"top_n": 10, "route": "feed", "content": "shorts"}, 3),
+        ({"channel_url": "ID", "top_n": 200}, 3),
+        ({"channel_url": "ID", "top_n": 200, "content": "videos"}, 3),
+        ({"channel_url": "ID", "top_n": 15, "route": "feed"}, 1),
+        ({"channel_url": "ID", "top_n": 20, "content": "videos"}, 2),
+    ],
+)
+def test_what_a_list_costs(
+    scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel, params: dict[str, Any], requests: int
+) -> None:
+    values = {"channel_url": "@NASA", **params}
+    values["channel_url"] = nasa.id if values["channel_url"] == "ID" else values["channel_url"]
+    items = scrape(depth="list", **values)
+    content = values.get("content", "all")
+    videos = nasa.uploads if content == "all" else getattr(nasa, content)
+    assert _ids(items) == [video.id for video in videos[: values["top_n"]]]
+    assert len(youtube.requests) == requests
+    assert [item.context.rank for item in items] == list(range(1, len(items) + 1))
+
+
+def test_lists_say_what_they_know(scrape: Scrape, nasa: FakeChannel) -> None:
+    by_tab = scrape(channel_url="https://www.youtube.com/@NASA/videos", depth="list")
+    assert [item.metrics.views for item in by_tab] == [video.views for video in nasa.videos[:10]]
+    assert {item.metrics.precision.views for item in by_tab} == {"exact"}
+    assert {item.is_short for item in by_tab} == {False}
+    shorts = scrape(channel_url="@NASA", content="shorts", depth="list")
+    assert [item.metrics.views for item in shorts] == [rounded(video.views) for video in nasa.shorts[:10]]
+    assert {(item.metrics.precision.views, item.is_short) for item in shorts} == {("rounded", True)}
+    assert {item.tags for item in by_tab + shorts} == {None}
+    assert {item.published_at for item in by_tab + shorts} == {None}
+
+
+def test_params_may_come_as_a_dict(worker: YouTubeChannelWorker, settings: YtdlpSettings, nasa: FakeChannel) -> None:
+    context = make_context(settings={"ytdlp": settings})
+    found = list(worker.scrape({"channel_url": "@NASA", "depth": "list", "top_n": 1}, context))
+    assert _ids(found) == [nasa.uploads[0].id]
+
+
+# --- age ------------------------------------------------------------------------------------------------------------
+
+
+def test_age_by_the_feed(scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel) -> None:
+    young = [video.id for video in nasa.uploads if video.published_at >= DEFAULT_NOW - timedelta(days=2)]
+    assert 0 < len(young) < 15
+    assert _ids(scrape(channel_url=nasa.id, depth="list", max_age_days=2, top_n=100)) == young
+    assert len(youtube.requests) == 1
+    assert len(scrape(channel_url=nasa.id, depth="list", max_age_days=3000, top_n=15)) == 15
+
+
+def test_a_feed_that_does_not_reach_back_names_the_cure(scrape: Scrape, nasa: FakeChannel) -> None:
+    with pytest.raises(PermanentError, match=r"do not reach back 3000 days\. Use --depth full, or"):
+        scrape(channel_url=nasa.id, depth="list", max_age_days=3000, top_n=16)
+    with pytest.raises(PermanentError, match="--depth full with --route uploads"):
+        scrape(channel_url=nasa.id, route="feed", max_age_days=3000, top_n=16)
+
+
+def test_a_short_feed_is_the_whole_channel(scrape: Scrape, youtube: FakeYouTube) -> None:
+    channel = youtube.add_channel("@Few", videos=3)
+    assert len(scrape(channel_url=channel.id, depth="list", max_age_days=3000, top_n=100)) == 3
+
+
+def test_age_in_full_stops_soon_after_the_first_old_ones(
+    scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel
+) -> None:
+    young = [video.id for video in nasa.videos if video.published_at >= DEFAULT_NOW - timedelta(days=3)]
+    assert len(young) < 20
+    assert _ids(scrape(channel_url=nasa.id, content="videos", max_age_days=3, top_n=30)) == young
+    assert len(youtube.requests) == 2 + 2 * (len(young) + worker_module.PATIENCE)
+
+
+def test_age_comes_before_the_cut_and_a_video_out_of_order_does_not_end_the_list(
+    scrape: Scrape, youtube: FakeYouTube
+) -> None:
+    channel = youtube.add_channel("@Pinned", videos=6)
+    old = youtube.update_video(channel.videos[1].id, published_at=DEFAULT_NOW - timedelta(days=500))
+    listed = [video.id for video in youtube.channel("@Pinned").videos]
+    assert listed[-1] == old.id
+    # The fake site sorts by date, so the odd one is set among the others by its feed-less list.
+    items = scrape(channel_url=channel.id, content="videos", max_age_days=400, top_n=6)
+    assert old.id not in _ids(items)
+    assert len(items) == 5
+
+
+def test_a_few_old_ones_between_are_skipped(scrape: Scrape, nasa: FakeChannel, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = worker_module.read_video_or_stub
+    old = {nasa.videos[index].id for index in (0, 2, 3, 6, 7, 8)}
+
+    def aged(session: Any, video_id: str) -> Item:
+        item = read(session, video_id)
+        return item.model_copy(update={"published_at": DEFAULT_NOW - timedelta(days=900)}) if video_id in old else item
+
+    monkeypatch.setattr(worker_module, "read_video_or_stub", aged)
+    items = scrape(channel_url=nasa.id, content="videos", max_age_days=100, top_n=20)
+    assert _ids(items) == [nasa.videos[index].id for index in (1, 4, 5)]
+
+
+def test_the_feed_saves_reading_what_is_known_to_be_old(
+    scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel
+) -> None:
+    young = [video.id for video in nasa.uploads if video.published_at >= DEFAULT_NOW - timedelta(days=2)]
+    assert _ids(scrape(channel_url=nasa.id, route="feed", max_age_days=2, top_n=100)) == young
+    assert len(youtube.requests) == 1 + 2 * len(young)
+
+
+# --- videos that are not for us -------------------------------------------------------------------------------------
+
+
+def test_a_video_that_is_not_for_us_is_a_fact_and_no_failure(scrape: Scrape, youtube: FakeYouTube) -> None:
+    channel = youtube.add_channel("@Mixed", videos=5)
+    states = ["members_only", "age_restricted", "geo_blocked", "premiere", "ok"]
+    for video, state in zip(channel.videos, states, strict=True):
+        youtube.update_video(video.id, state=state)
+    items = {item.id: item for item in scrape(channel_url=channel.id, content="videos")}
+    found = [items[video.id] for video in channel.videos]
+    assert [item.availability for item in found] == ["members_only", "restricted", "restricted", "public", "public"]
+    assert [item.live_status for item in found][3:] == ["is_upcoming", "not_live"]
+    assert all(item.title for item in found)
+    assert [("unavailable" in item.extra) for item in found] == [True, True, True, True, False]
+
+
+def test_a_video_that_went_private_keeps_what_the_list_told(
+    scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel
+) -> None:
+    youtube.fault("private", f"/player.*{nasa.videos[1].id}")
+    first, second = scrape(channel_url=nasa.id, content="videos", top_n=2)
+    assert (first.availability, second.availability) == ("public", "private")
+    assert (second.title, second.metrics.views) == (nasa.videos[1].title, nasa.videos[1].views)
+
+
+@pytest.mark.parametrize(("fault", "error"), [("ratelimited", ThrottledError), ("http503", RetryableError)])
+def test_what_concerns_us_is_a_failure(
+    scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel, fault: str, error: type[Exception]
+) -> None:
+    youtube.fault(fault, "/player" if fault == "ratelimited" else "/watch", times=-1, after=3)
+    with pytest.raises(error):
+        scrape(channel_url=nasa.id)
+
+
+# --- empty, hollow, gone --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("route", ["tab", "uploads", "auto"])
+def test_a_channel_without_this_kind_is_legally_empty(scrape: Scrape, youtube: FakeYouTube, route: str) -> None:
+    channel = youtube.add_channel(f"@OnlyVideos-{route}", videos=3)
+    for name in (channel.id, channel.handle):
+        assert scrape(channel_url=name, content="shorts", route=route) == []
+
+
+def test_a_channel_without_anything_is_legally_empty(scrape: Scrape, youtube: FakeYouTube) -> None:
+    channel = youtube.add_channel("@Nothing")
+    for name in (channel.id, channel.handle):
+        assert scrape(channel_url=name) == []
+
+
+def test_a_hollow_tab_is_suspect_and_names_the_other_route(scrape: Scrape, youtube: FakeYouTube) -> None:
+    youtube.add_channel("@Aged", videos=5, tabs_empty=True)
+    with pytest.raises(SuspectError, match="--route uploads") as caught:
+        scrape(channel_url="@Aged", content="videos", route="tab")
+    assert caught.value.retry_after == 600
+
+
+@pytest.mark.parametrize("name", ["handle", "id"])
+def test_auto_goes_on_with_the_uploads_where_the_tab_is_hollow(scrape: Scrape, youtube: FakeYouTube, name: str) -> None:
+    channel = youtube.add_channel(f"@Aged-{name}", videos=5, shorts=2, tabs_empty=True)
+    found = scrape(channel_url=getattr(channel, name), content="videos", depth="list")
+    assert _ids(found) == [video.id for video in channel.videos]
+    mixed = scrape(channel_url=getattr(channel, name), depth="list")
+    assert _ids(mixed) == [video.id for video in channel.uploads]
+
+
+def test_no_uploads_behind_a_hollow_tab_is_suspect(scrape: Scrape, youtube: FakeYouTube) -> None:
+    channel = youtube.add_channel("@Aged-empty", videos=5, tabs_empty=True)
+    for content in ("videos", "all"):
+        youtube.fault("http404", "playlist|VLUU", times=-1)
+        with pytest.raises(SuspectError) as caught:
+            scrape(channel_url=channel.id, content=content)
+        assert caught.value.retry_after == 600
+
+
+def test_missing_uploads_of_a_channel_with_videos_are_not_passed_off_as_nothing(
+    scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel
+) -> None:
+    youtube.fault("http404", "playlist|VLUU", times=-1)
+    found = scrape(channel_url=nasa.id, content="videos", route="uploads", depth="list", top_n=3)
+    assert _ids(found) == [video.id for video in nasa.videos[:3]]
+    with pytest.raises(SuspectError, match="Try --content videos"):
+        scrape(channel_url=nasa.id)
+
+
+@pytest.mark.parametrize("route", ["auto", "tab", "uploads", "feed"])
+@pytest.mark.parametrize("state", ["terminated", "does_not_exist"])
+def test_a_gone_channel_is_gone_by_every_route(scrape: Scrape, youtube: FakeYouTube, route: str, state: str) -> None:
+    channel = youtube.add_channel(f"@Gone-{route}-{state}", videos=2, state=state)
+    for name in (channel.id, channel.handle):
+        with pytest.raises(GoneError, match=r"spelling|browser"):
+            scrape(channel_url=name, content="videos", route=route, depth="list")
+
+
+@pytest.mark.parametrize("params", [{}, {"content": "shorts"}, {"route": "feed"}])
+def test_an_unknown_handle_is_gone(scrape: Scrape, params: dict[str, Any]) -> None:
+    with pytest.raises(GoneError, match="spelling"):
+        scrape(channel_url="@nobody-at-all", **params)
+
+
+@pytest.mark.parametrize("name", ["handle", "id"])
+def test_a_missing_feed_is_transient_while_the_channel_is_there(
+    scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel, name: str
+) -> None:
+    youtube.fault("http404", "feeds", times=-1)
+    with pytest.raises(RetryableError, match="--depth full"):
+        scrape(channel_url=getattr(nasa, name), depth="list", max_age_days=3)
+
+
+def test_facts_come_from_another_tab_where_one_is_missing(scrape: Scrape, youtube: FakeYouTube) -> None:
+    channel = youtube.add_channel("@OnlyStreams", streams=3)
+    assert _ids(scrape(channel_url="@OnlyStreams", depth="list")) == [video.id for video in channel.streams]
+
+
+# --- the engine's side ----------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_after_every_tenth_and_a_resume_that_asks_for_none_twice(
+    scrape: Scrape, youtube: FakeYouTube, port: FakePort, nasa: FakeChannel
+) -> None:
+    youtube.fault("ratelimited", "/player", times=-1, after=12)
+    with pytest.raises(ThrottledError):
+        scrape(channel_url=nasa.id, top_n=25)
+    first = [video.id for video in nasa.uploads[:10]]
+    assert port.checkpoints == [{"seen": first}]
+    youtube.reset()
+    rest = scrape(channel_url=nasa.id, top_n=25, checkpoint=port.checkpoints[-1])
+    assert _ids(rest) == [video.id for video in nasa.uploads[10:25]]
+    assert [item.context.rank for item in rest] == list(range(11, 26))
+    assert len(youtube.requests) == 2 + 2 * 15
+    assert len(port.checkpoints[-1]["seen"]) == 20
+
+
+@pytest.mark.parametrize("checkpoint", [None, "x", {"seen": 5}, {"other": []}, {"seen": [5]}])
+def test_a_foreign_checkpoint_counts_as_none(scrape: Scrape, nasa: FakeChannel, checkpoint: Any) -> None:
+    assert len(scrape(channel_url=nasa.id, content="videos", top_n=2, checkpoint=checkpoint)) == 2
+
+
+@pytest.mark.parametrize("depth", ["list", "full"])
+def test_a_cancelled_scrape_stops_asking(
+    worker: YouTubeChannelWorker, settings: YtdlpSettings, port: FakePort, nasa: FakeChannel, depth: Any
+) -> None:
+    context = make_context(settings={"ytdlp": settings}, port=port)
+    items = worker.scrape(ChannelParameters(channel_url=nasa.id, depth=depth), context)
+    next(items)
+    port.stop = True
+    before = len(port.acquired)
+    assert list(items) == []
+    assert len(port.acquired) == before
+
+
+def test_a_cooling_source_defers(scrape: Scrape, settings: YtdlpSettings, port: FakePort, youtube: FakeYouTube) -> None:
+    port.cooling[identity(settings)] = "HTTP 429"
+    with pytest.raises(Deferred):
+        scrape(channel_url="@NASA")
+    assert youtube.requests == []
+
+
+def test_nothing_is_asked_before_the_first_item_is_wanted(
+    worker: YouTubeChannelWorker, settings: YtdlpSettings, port: FakePort, youtube: FakeYouTube
+) -> None:
+    worker.scrape(ChannelParameters(channel_url="@NASA"), make_context(settings={"ytdlp": settings}, port=port))
+    assert youtube.requests == []
+    worker.close()

@@ -1,0 +1,195 @@
+"""One task at work with the one client: budget before every request, one verdict at the end."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ytworker import ConfigError, Context, SuspectError, TaskError, ThrottledError
+from ytworker_ytdlp.guard import url_problem
+from ytworker_ytdlp.raising import offline_error, offline_reason, to_error
+from ytworker_ytdlp.settings import SECTION, YtdlpSettings
+from ytworker_ytdlp.taxonomy import chain, judge
+from ytworker_ytdlp.throttle import retry_after
+
+if TYPE_CHECKING:
+    from ytworker_ytdlp.client import Client
+
+PAUSE = 5.0
+TOO_MANY, FORBIDDEN = 429, 403
+
+logger = logging.getLogger(__name__)
+
+
+class _Kept:
+    """The client of this process and who made it: after a fork the child makes its own."""
+
+    client: "Client | None" = None
+    pid = 0
+
+
+def client_for(settings: YtdlpSettings) -> "Client":
+    """Give the client of this process, made at the first call and again when the settings change.
+
+    Not for several threads at once: yt-dlp is not made for it.
+
+    Raises:
+        ConfigError: A file that the settings name cannot be used.
+    """
+    if _Kept.client is not None and _Kept.pid == os.getpid() and _Kept.client.settings == settings:
+        return _Kept.client
+    from ytworker_ytdlp.client import Client  # noqa: PLC0415 - imports yt-dlp, at the first task only
+
+    close()
+    if not settings.verify_tls:
+        logger.warning("plugins.ytdlp.verify_tls is false: anybody on the way can read and change YouTube's answers")
+    _Kept.client, _Kept.pid = Client(settings), os.getpid()
+    return _Kept.client
+
+
+def close() -> None:
+    """Let go of this process's client, if there is one."""
+    client, _Kept.client = _Kept.client, None
+    if client is not None and _Kept.pid == os.getpid():
+        client.close()
+
+
+class Session:
+    """What a plugin holds during one attempt of one task.
+
+    Args:
+        context: The task's context. Its settings section ``ytdlp`` is used, or the defaults.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        section = context.settings.get(SECTION)
+        settings = section if isinstance(section, YtdlpSettings) else YtdlpSettings()
+        self.client = client_for(settings)
+        self.source = self.client.source
+        self._paused = False
+        self._verdict: TaskError | None = None
+        self._failures: list[BaseException] = []
+
+    @property
+    def failures(self) -> tuple[BaseException, ...]:
+        """The requests of the current step that failed, whether or not yt-dlp went on without them."""
+        return tuple(self._failures)
+
+    @contextlib.contextmanager
+    def step(self, subject: str) -> Iterator["Client"]:
+        """Bind the client to this session for one step of an extraction and translate what it raises.
+
+        A verdict that yt-dlp swallowed on the way (a refused or throttled request) is raised at the end of the step.
+
+        Args:
+            subject: What is asked for, in words for messages.
+
+        Raises:
+            TaskError: In the class that the taxonomy gives.
+        """
+        client, self._failures = self.client, []
+        before = client.gate, client.on_hop
+        client.gate, client.on_hop = self._send, self._spend
+        client.forget()
+        try:
+            yield client
+        except TaskError:
+            raise
+        except Exception as error:
+            raise self._translate(error, subject) from error
+        finally:
+            client.gate, client.on_hop = before
+        if self._verdict is not None:
+            raise self._verdict
+
+    def _translate(self, error: Exception, subject: str) -> TaskError:
+        if self._verdict is not None:
+            return self._verdict
+        verdict = judge(error, self.client.captured.warnings, self._failures)
+        return to_error(verdict, subject=subject, source=self.source)
+
+    def fetch(self, url: str) -> tuple[int, bytes]:
+        """Ask one of our own addresses within :meth:`step`; a 4xx is an answer too, everything else raises.
+
+        Returns:
+            The status and the body.
+        """
+        from yt_dlp.networking import Request  # noqa: PLC0415 - loaded long since, by the client
+        from yt_dlp.networking.exceptions import HTTPError  # noqa: PLC0415
+
+        try:
+            with self.client.urlopen(Request(url)) as response:
+                return response.status, response.read()
+        except HTTPError as error:
+            if 400 <= error.status < 500:  # noqa: PLR2004 - the client errors of HTTP
+                return error.status, b""
+            raise
+
+    def post_json(self, url: str, body: bytes) -> bytes:
+        """Send JSON to one of our own addresses within :meth:`step` and give the answer's body."""
+        from yt_dlp.networking import Request  # noqa: PLC0415
+
+        with self.client.urlopen(Request(url, data=body, headers={"Content-Type": "application/json"})) as response:
+            return response.read()  # type: ignore[no-any-return]
+
+    def _spend(self, _url: str = "") -> None:
+        self.context.budget(self.source).acquire()
+
+    def _send(self, request: Any, send: Any) -> Any:
+        """Let one request out: checked, paid for, and with the answers that concern the identity understood."""
+        if problem := url_problem(request.url):
+            raise self._remember(SuspectError(f"a request was refused: {problem}", source=self.source))
+        while True:
+            self._spend()
+            try:
+                return send(request.copy())
+            except Exception as error:  # noqa: BLE001 - judged, and raised unless it is worth one more try
+                self._failures.append(error)
+                self._judge_request(error, request.url)
+
+    def _judge_request(self, error: Exception, url: str) -> None:
+        """Return to send again, or raise: our verdict where it is about us, else the error for yt-dlp to handle."""
+        status = getattr(error, "status", None)
+        if status == TOO_MANY or (status == FORBIDDEN and "/youtubei/" in url):
+            self._back_off(error, int(status))
+            return
+        raise self._refusal(error) or self._offline(error) or error
+
+    def _back_off(self, error: Exception, status: int) -> None:
+        """Wait once where the answer names no time; the second refusal is a verdict."""
+        header = getattr(getattr(error, "response", None), "headers", {}).get("Retry-After")
+        seconds = retry_after(header)
+        if seconds is None and not self._paused:
+            self._paused = True
+            logger.info("%s: HTTP %d, waiting %.0f s before one more try", self.source, status, PAUSE)
+            self.context.sleep(PAUSE)
+            return
+        msg = f"{self.source}: YouTube answered HTTP {status}, too many requests. The source cools down; "
+        msg += "the task goes on by itself"
+        if status == FORBIDDEN:
+            msg = f"{self.source}: YouTube answered HTTP 403 to the API. The source cools down; if it happens again, "
+            msg += "check plugins.ytdlp (proxy, cookie_file, player_clients)"
+        raise self._remember(ThrottledError(msg, retry_after=seconds, source=self.source)) from error
+
+    def _refusal(self, error: Exception) -> TaskError | None:
+        names = {type(cause).__name__ for cause in chain(error)}
+        if "PrivateAddressError" in names:
+            msg = f"{error}: refused. Check the name server and the hosts file, or set plugins.ytdlp.proxy"
+            return self._remember(ConfigError(msg, source=self.source))
+        if "RefusedTargetError" in names:
+            msg = f"{error}. YouTube does not do that: check the network and plugins.ytdlp.proxy"
+            return self._remember(SuspectError(msg, source=self.source))
+        if "CertificateVerifyError" in names:
+            return self._remember(to_error(judge(error), subject=self.source, source=self.source))
+        return None
+
+    def _offline(self, error: Exception) -> TaskError | None:
+        via = self.source.partition(" via ")[2].partition(" ")[0]
+        reason = offline_reason(error, f"the proxy {via}" if via else "www.youtube.com")
+        return self._remember(offline_error(reason, self.source)) if reason else None
+
+    def _remember(self, verdict: TaskError) -> TaskError:
+        self._verdict = self._verdict or verdict
+        return verdict
