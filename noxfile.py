@@ -1,0 +1,98 @@
+"""Every check of this repository, each in an environment of its own: ``nox -l`` lists them, ``nox`` runs the usual.
+
+The environments come from uv where it is installed and from virtualenv elsewhere; nothing else is needed.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "tests", "alone"]
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # a missing newer Python is a named skip; see `pythons` for 3.11
+
+OLDEST = "3.11"
+NEWER = ("3.12", "3.13", "3.14")
+
+# pyenv's shims answer only for versions that are switched on; the interpreters behind them answer always.
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, sorted(PYENV.glob("versions/3.*/bin")))])
+
+# Each distribution with what it needs beside itself, in the order in which they build on each other.
+MEMBERS = {
+    "core": ["./core"],
+    "ytworker-ytdlp": ["./core", "./plugins/ytworker-ytdlp[testing]"],
+    "ytworker-channel": ["./core", "./plugins/ytworker-ytdlp[testing]", "./plugins/ytworker-channel"],
+}
+PACKAGES = {"core": "ytworker", "ytworker-ytdlp": "ytworker_ytdlp", "ytworker-channel": "ytworker_channel"}
+EVERYTHING = MEMBERS["ytworker-channel"]
+
+TEST_TOOLS = ["coverage>=7.10", "hypothesis>=6.100", "pytest>=8.3"]
+LINT_TOOLS = ["import-linter>=2.1", "ruff>=0.9"]
+TYPE_TOOLS = ["hypothesis", "mypy>=1.14", "nox", "pytest", "trustme"]
+
+
+def pythons() -> list[str]:
+    """Name the interpreters to test with; without the oldest one there is no test at all, and that must not pass."""
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if shutil.which(f"python{OLDEST}") is None and running != OLDEST:
+        return [running, *(version for version in NEWER if version != running)]
+    return [OLDEST, *NEWER]
+
+
+def install(session: nox.Session, *members: str) -> None:
+    """Install members in place, so that coverage sees the sources."""
+    editable = [part for member in members for part in ("--editable", member)]
+    session.install(*editable)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, formatting and the import contracts between the layers."""
+    install(session, *EVERYTHING)
+    session.install(*LINT_TOOLS)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Type checks, strict."""
+    install(session, *EVERYTHING)
+    session.install(*TYPE_TOOLS)
+    session.run("mypy")
+
+
+@nox.session(python=pythons())
+def tests(session: nox.Session) -> None:
+    """All suites together, on every Python that answers."""
+    install(session, *EVERYTHING)
+    session.install(*TEST_TOOLS)
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("member", list(MEMBERS), ids=list(MEMBERS))
+def alone(session: nox.Session, member: str) -> None:
+    """One distribution with only what it requires; its own suite must cover it."""
+    install(session, *MEMBERS[member])
+    session.install(*TEST_TOOLS)
+    folder = "core" if member == "core" else f"plugins/{member}"
+    data = f"--data-file={session.create_tmp()}/coverage"
+    session.run("python", "-m", "coverage", "run", data, "-m", "pytest", f"{folder}/tests", *session.posargs)
+    session.run("python", "-m", "coverage", "combine", data, env={}, success_codes=[0, 1], silent=True)
+    include = f"--include=*/{PACKAGES[member]}/*"
+    session.run("python", "-m", "coverage", "report", data, include, "--fail-under=90")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Figures, as ratios measured side by side in one run."""
+    install(session, *EVERYTHING)
+    session.run("python", "tests/benchmarks/start.py", *session.posargs)
