@@ -21,8 +21,8 @@
     └── QueueError                the queue refused
         ├── StaleClaimError       a newer claim holds the task: this writer lost its lease
         ├── TaskNotFoundError     no such task
-        ├── StoreError            the store cannot be opened, read or written
-        └── SchemaError           the store was made by another version
+        └── StoreError            the store cannot be opened, read or written
+            └── SchemaError       the store was made by another version or another program
 
 A plugin raises the classes below TaskError, or any other exception: what is unknown becomes a ``bug``.
 """
@@ -139,12 +139,14 @@ class ParametersError(YtworkerError):
 
     Args:
         task_type: The task type.
-        problems: One sentence for each problem, all of them.
+        problems: One sentence for each problem of the parameters.
+        option_problems: One for each problem of the options beside them, such as ``priority``; also in ``problems``.
     """
 
-    def __init__(self, task_type: str, problems: Sequence[str]) -> None:
+    def __init__(self, task_type: str, problems: Sequence[str], option_problems: Sequence[str] = ()) -> None:
         self.task_type = task_type
-        self.problems = tuple(problems)
+        self.option_problems = tuple(option_problems)
+        self.problems = (*problems, *option_problems)
         super().__init__(f"{task_type}: " + "; ".join(self.problems))
 
 
@@ -175,4 +177,4 @@ class StoreError(QueueError):
 
 
 class SchemaError(StoreError):
-    """The store was made by another version of ytworker."""
+    """The store was made by another version of ytworker, or by another program."""

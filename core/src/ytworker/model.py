@@ -262,9 +262,9 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Record(BaseModel):
-    """Frozen, and strict about names: a misspelt field is an error, not a silent loss."""
+    """Frozen, and strict about names and numbers: a misspelt field is an error, not a silent loss; JSON has no NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Author(_Record):

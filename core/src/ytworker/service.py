@@ -109,9 +109,9 @@ class Service:
         try:
             valid = validate(task_type, self.registry.parameters(task_type), params)
         except ParametersError as error:
-            raise ParametersError(task_type, [*error.problems, *problems]) from None
+            raise ParametersError(task_type, error.problems, problems) from None
         if problems:
-            raise ParametersError(task_type, problems)
+            raise ParametersError(task_type, (), problems)
         given = {name: value for name, value in options.items() if value is not None}
         if "run_at" in given:
             given["run_at"] = to_microseconds(given["run_at"])
@@ -168,9 +168,8 @@ class Service:
                 after = self.queue.get(claim.task.id)
                 claim = self._retry(worker.id, after, result, waiting)
         if isinstance(claim, Enqueued):
-            msg = (
-                f"task {claim.id} with the key {task.key!r} is live already; `ytworker tasks show {claim.id}` shows it"
-            )
+            why = "is enqueued, but not due yet" if claim.created else f"with the key {task.key!r} is live already"
+            msg = f"task {claim.id} {why}; `ytworker tasks show {claim.id}` shows it"
             raise QueueError(msg)
         return Scraped(after, result.error)
 
@@ -202,7 +201,7 @@ class Service:
         poller = TaskPoller(
             worker=worker,
             queue=self.queue,
-            types=self.registry.task_types,
+            types=worker.types,
             clock=self._clock,
             sleep=self._sleep,
             stopping=stopping,
@@ -298,7 +297,7 @@ _OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "priority": (_whole(1, 10), "a whole number from 1 to 10 (10 first)"),
     "max_attempts": (_whole(1, 100), "a whole number from 1 to 100"),
     "timeout_seconds": (
-        lambda value: isinstance(value, int | float) and 0 < value <= MAX_TIMEOUT,
+        lambda value: isinstance(value, int | float) and value is not True and 0 < value <= MAX_TIMEOUT,
         f"more than 0, at most {MAX_TIMEOUT}",
     ),
     "key": (

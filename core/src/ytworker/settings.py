@@ -115,9 +115,16 @@ class Settings(BaseSettings):
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
     @classmethod
-    def settings_customise_sources(cls, *_args: Any, **_kwargs: Any) -> tuple[PydanticBaseSettingsSource, ...]:
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library calls with these
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read nothing behind our back: :func:`load_settings` asks the sources one by one."""
-        return ()
+        return (init_settings,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +212,18 @@ def _decode(model: type[BaseModel], key: str, value: Any) -> Any:
     if not isinstance(value, str) or key not in model.model_fields:
         return value
     schema = model.model_json_schema()["properties"].get(key, {})
-    kinds = {part.get("type") for part in (schema, *schema.get("anyOf", ()))}
+    parts = (schema, *schema.get("anyOf", ()))
+    kinds = {"object" if "$ref" in part else part.get("type") for part in parts}
     if not kinds & {"array", "object"} or "string" in kinds:
         return value
     try:
-        return json.loads(value)
+        decoded = json.loads(value)
     except ValueError:
-        return [part.strip() for part in value.split(",") if part.strip()] if "array" in kinds else value
+        decoded = value
+    if decoded is None or isinstance(decoded, list | dict):
+        return decoded
+    listed = "array" in kinds and not value.lstrip().startswith("[")
+    return [part.strip() for part in value.split(",") if part.strip()] if listed else value
 
 
 def _from_environment() -> dict[str, Any]:
@@ -234,8 +246,9 @@ def _unknown_variables() -> Iterator[str]:
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "PLUGINS__"):
-            guess = difflib.get_close_matches(name, known, n=1)
-            yield f"nothing reads the variable {name}" + (f"; did you mean {guess[0]}?" if guess else "")
+            bare = [each.removeprefix(PREFIX) for each in sorted(known)]  # the prefix alone makes all names alike
+            guess = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1)
+            yield f"nothing reads the variable {name}" + (f"; did you mean {PREFIX}{guess[0]}?" if guess else "")
 
 
 def _origins(layers: list[_Layer]) -> dict[str, str]:

@@ -12,7 +12,6 @@ import typer.main
 from ytworker._version import __version__
 from ytworker.cli.lazy import LazyCommand, LazyGroup, make_app
 from ytworker.cli.state import State
-from ytworker.errors import ParametersError, PluginUnavailableError, SettingsError, YtworkerError
 
 _BUILTIN = {
     "scrape": LazyCommand("ytworker.cli.scrape", "Do one task now, here, and print what it finds."),
@@ -108,16 +107,22 @@ def root(  # noqa: PLR0913, PLR0917 - each is an option that people type
 
 def run() -> None:
     """Run the program; every error of ours becomes a sentence on stderr and an exit code."""
-    from ytworker.cli.output import complain  # noqa: PLC0415 - not needed for --help
-
     try:
         app()
-    except ParametersError as error:
+    except Exception as error:  # noqa: BLE001 - what is not ours is raised again
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    """Tell an error of ours; another one passes, with its traceback for whoever mends it."""
+    from ytworker import errors  # noqa: PLC0415 - brings pydantic, which --help does not need
+    from ytworker.cli.output import complain  # noqa: PLC0415
+
+    if not isinstance(error, errors.YtworkerError):
+        raise error
+    if isinstance(error, errors.ParametersError):
         complain(f"{error.task_type}:", *error.problems)
-        sys.exit(2)
-    except (PluginUnavailableError, SettingsError) as error:
+    else:
         complain(str(error))
-        sys.exit(2)
-    except YtworkerError as error:
-        complain(str(error))
-        sys.exit(1)
+    usage = (errors.ParametersError, errors.PluginUnavailableError, errors.SettingsError)
+    return 2 if isinstance(error, usage) else 1

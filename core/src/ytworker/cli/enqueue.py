@@ -49,6 +49,9 @@ def enqueue(  # noqa: PLR0913 - each is an option that people type
     """Put tasks into the queue and print their ids."""
     state: State = ctx.find_object(State) or State()
     task_type = str(ctx.info_name)
+    if from_file is not None and (params or any(each is not None for each in (priority, at, after, key, max_attempts))):
+        msg = "--from-file takes everything from its lines; leave out the parameters and the other options"
+        raise typer.BadParameter(msg)
     with state.service() as service:
         if from_file is not None:
             tasks = _from_file(service, task_type, from_file)
@@ -92,11 +95,15 @@ def _lines(file: Path) -> Iterator[str]:
     except (OSError, ValueError) as error:
         complain(f"{file} cannot be read: {error}")
         raise typer.Exit(2) from None
-    yield from text.splitlines()
+    yield from text.split("\n")  # and nowhere else: JSON may hold the other line breaks of Unicode as they are
 
 
 def _from_line(service: Service, task_type: str, line: str) -> NewTask:
-    entry = jsonlib.loads(line)
+    try:
+        entry = jsonlib.loads(line)
+    except RecursionError:
+        msg = "it is nested too deeply"
+        raise ValueError(msg) from None
     if not isinstance(entry, dict):
         msg = "a line is a JSON object with type and params"
         raise ValueError(msg)  # noqa: TRY004 - the caller reports bad lines as one kind

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import as_json, complain, emit_json, note, show_table
+from ytworker.cli.output import as_json, complain, counted, emit_json, note, show_table
 from ytworker.cli.scrape import item_row
 from ytworker.cli.state import State
 from ytworker.queue import ItemFilter
@@ -73,7 +73,7 @@ def export(
         else:
             with _replacing(output, force=force) as file:
                 count = _write(items, file)
-    note(f"{count} items exported")
+    note(f"{counted(count, 'item')} exported")
 
 
 def _write(items: Iterator[dict[str, Any]], file: TextIO) -> int:

@@ -42,8 +42,10 @@ def build_command(name: str, summary: str, model: type[BaseModel] | None, own: R
         options = [_free_option()]
 
     def call(ctx: typer.Context, **values: Any) -> None:
-        params = _given(fields, values) if model is not None else _pairs(values.pop("p_param"))
-        params.update(_leftovers(ctx.args))
+        if model is None:
+            params = _pairs(values.pop("p_param"), ctx.args)
+        else:
+            params = {**_given(fields, values), **_leftovers(ctx.args)}
         own(ctx, params, **{key: value for key, value in values.items() if key not in fields})
 
     call.__signature__ = inspect.Signature([_context(), *options, *mine])  # type: ignore[attr-defined]
@@ -144,7 +146,10 @@ def _given(fields: Mapping[str, tuple[str, FieldInfo]], values: Mapping[str, Any
     return given
 
 
-def _pairs(pairs: Sequence[str] | None) -> Parameters:
+def _pairs(pairs: Sequence[str] | None, leftovers: Sequence[str]) -> Parameters:
+    if leftovers:
+        msg = f"this task type takes its parameters as --param NAME=VALUE; not understood: {' '.join(leftovers)}"
+        raise typer.BadParameter(msg)
     params = {}
     for pair in pairs or ():
         name, equals, value = pair.partition("=")

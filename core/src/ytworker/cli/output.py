@@ -4,11 +4,13 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from ytworker.model import Microseconds
 
 # C0 and C1 controls, and the marks that reorder what follows them.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -48,32 +50,55 @@ def complain(headline: str, *problems: str) -> None:
         note(f"  {problem}")
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """Write a table to stdout; the texts in it are never read as markup."""
+def show_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Sequence[str] = (),
+    wide: Sequence[str] = ("TITLE", "SUMMARY", "VALUE", "REASON"),
+) -> None:
+    """Write a table to stdout, one line a row; the texts in it are never read as markup.
+
+    Args:
+        columns: The headings.
+        rows: The cells.
+        right: Columns to set flush right.
+        wide: Columns that give way, with an ellipsis, where the terminal is narrow.
+    """
+    from rich.table import Table  # noqa: PLC0415 - most output needs no tables
+
     console = _console()
     table = Table(box=None, pad_edge=False, header_style="bold" if console.is_terminal else "")
     for column in columns:
-        wide = column in {"TITLE", "SUMMARY", "ERROR", "VALUE", "REASON"}
-        table.add_column(
-            column,
-            justify="right" if column in right else "left",
-            no_wrap=not wide or column == "TITLE",
-            overflow="ellipsis" if column == "TITLE" else "fold",
-        )
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=column not in wide)
     for row in rows:
-        table.add_row(*(Text("" if cell is None else printable(cell)) for cell in row))
+        table.add_row(*map(_cell, row))
     console.print(table)
 
 
 def show_facts(facts: Iterable[tuple[str, object]]) -> None:
     """Write names and values to stdout, one pair a line."""
+    from rich.table import Table  # noqa: PLC0415
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in facts:
         if value is not None:
-            grid.add_row(Text(name), Text(printable(value)))
+            grid.add_row(_text(name), _text(value))
     _console().print(grid)
+
+
+def in_local_time(moment: "Microseconds") -> str:
+    """Write a moment as the clock on the wall shows it."""
+    from ytworker.model import to_datetime  # noqa: PLC0415 - brings pydantic
+
+    return to_datetime(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def counted(number: int, noun: str) -> str:
+    """Say how many: ``1 task``, ``3 tasks``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def seconds_in_words(seconds: float) -> str:
@@ -85,7 +110,22 @@ def seconds_in_words(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _console() -> Console:
+def _cell(value: object) -> "Text":
+    cell = _text("" if value is None else value)
+    cell.no_wrap, cell.overflow = True, "ellipsis"
+    return cell
+
+
+def _text(value: object) -> "Text":
+    """Make a text that is never read as markup."""
+    from rich.text import Text  # noqa: PLC0415
+
+    return Text(printable(value))
+
+
+def _console() -> "Console":
+    from rich.console import Console  # noqa: PLC0415
+
     width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
     return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, width=width, soft_wrap=False)
 

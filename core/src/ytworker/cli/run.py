@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import note
+from ytworker.cli.output import counted, note
 from ytworker.cli.state import State
 
 app = make_app()
@@ -74,4 +74,4 @@ def run(
             raise typer.Exit(1) from None
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
-    note(f"{done} tasks done")
+    note(f"{counted(done, 'task')} done")

@@ -1,8 +1,8 @@
 """``ytworker scrape``: one task, now, in the foreground."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,8 +14,10 @@ from ytworker.cli.lazy import make_app
 from ytworker.cli.output import (
     as_json,
     complain,
+    counted,
     emit,
     emit_json,
+    in_local_time,
     note,
     printable,
     seconds_in_words,
@@ -25,7 +27,7 @@ from ytworker.cli.state import State
 from ytworker.cli.task_types import TaskTypeGroup, in_options
 from ytworker.engine.attempt import Observer
 from ytworker.errors import ParametersError
-from ytworker.model import SECOND, Outcome, Task, TaskStatus, rfc3339
+from ytworker.model import SECOND, Outcome, Task, TaskStatus
 from ytworker.queue import ItemFilter
 from ytworker.service import Scraped, Service
 
@@ -50,11 +52,12 @@ def scrape(
         except ParametersError as error:
             complain(f"{task_type}: nothing was enqueued", *in_options(error, scrape))
             raise typer.Exit(2) from None
+        waits = _Waits()
         with _progress() as observe:
             try:
-                scraped = service.scrape(task, observe=observe, waiting=_say_wait)
+                scraped = service.scrape(task, observe=observe, waiting=waits)
             except KeyboardInterrupt:
-                note("interrupted: the task is queued again, no attempt was counted; `ytworker run` goes on with it")
+                note(waits.interrupted(service))
                 raise typer.Exit(INTERRUPTED) from None
         _show(service, scraped, whole=json, lines=jsonl)
 
@@ -73,7 +76,8 @@ def _show(service: Service, scraped: Scraped, *, whole: bool, lines: bool) -> No
     if not good:
         _explain(scraped)
         raise typer.Exit(1)
-    note(f"{len(items)} items, stored by task {task.id}" if items else "nothing was found, which is a legal answer")
+    found = f"{counted(len(items), 'item')}, stored by task {task.id}"
+    note(found if items else "nothing was found, which is a legal answer")
 
 
 def _explain(scraped: Scraped) -> None:
@@ -81,7 +85,7 @@ def _explain(scraped: Scraped) -> None:
     why = error.message if error else task.reason or "its items look wrong and are kept apart"
     label = f"[{error.error_class}] " if error else ""
     if task.state is TaskStatus.SCHEDULED and task.run_at is not None:
-        then = f"task {task.id} goes on after {_clock_time(task.run_at)} when `ytworker run` runs"
+        then = f"task {task.id} goes on after {in_local_time(task.run_at)} when `ytworker run` runs"
         note(f"error: {label}{why} ({then})")
     elif task.state is TaskStatus.DEAD:
         note(f"error: {label}{why} (task {task.id} is dead; `ytworker tasks show {task.id}` tells more)")
@@ -89,17 +93,27 @@ def _explain(scraped: Scraped) -> None:
         note(f"error: {label}{why} (task {task.id} is {task.state})")
 
 
-def _clock_time(moment: int) -> str:
-    text = rfc3339(moment) or ""
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+class _Waits:
+    """Says that a retry is waited for, and what an interruption found."""
 
+    def __init__(self) -> None:
+        self._task: Task | None = None
 
-def _say_wait(task: Task) -> None:
-    error = task.error
-    why = f"[{error.error_class}] {error.message}" if error else task.reason or ""
-    seconds = max(0.0, ((task.run_at or 0) - (task.started_at or task.run_at or 0)) / SECOND)
-    then = f"trying again in {seconds_in_words(seconds)}" if seconds else "trying again"
-    note(f"attempt {task.attempt} of {task.max_attempts} failed: {why}; {then}")
+    def __call__(self, task: Task) -> None:
+        """Tell of a wait before it starts."""
+        self._task = task
+        error = task.error
+        why = f"[{error.error_class}] {error.message}" if error else task.reason or ""
+        seconds = max(0.0, (task.run_at or 0) / SECOND - time.time())
+        note(
+            f"attempt {task.attempt} of {task.max_attempts} failed: {why}; trying again in {seconds_in_words(seconds)}"
+        )
+
+    def interrupted(self, service: Service) -> str:
+        """Say what became of the task: between two attempts it stays scheduled, in one it goes back."""
+        if self._task is not None and service.task(self._task.id).state is TaskStatus.SCHEDULED:
+            return f"interrupted: task {self._task.id} waits for its next attempt; `ytworker run` goes on with it"
+        return "interrupted: the task is queued again, no attempt was counted; `ytworker run` goes on with it"
 
 
 @contextmanager

@@ -51,7 +51,11 @@ class TaskTypeGroup(LazyGroup):
 def in_options(error: ParametersError, own: Run) -> list[str]:
     """Word the problems of parameters with the options that people typed."""
     taken = set(inspect.signature(own).parameters)
-    return [_worded(problem, taken) for problem in error.problems]
+    of_parameters = error.problems[: len(error.problems) - len(error.option_problems)]
+    return [
+        *(_worded(problem, taken) for problem in of_parameters),
+        *(_worded(problem.replace("run_at: ", "at: ", 1), set()) for problem in error.option_problems),
+    ]
 
 
 def _worded(problem: str, taken: set[str]) -> str:

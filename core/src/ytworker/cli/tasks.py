@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import as_json, emit, emit_json, note, printable, show_facts, show_table
+from ytworker.cli.output import as_json, emit, emit_json, in_local_time, note, printable, show_facts, show_table
 from ytworker.cli.state import State
 from ytworker.errors import TaskNotFoundError
 from ytworker.model import Task, TaskStatus, rfc3339
@@ -65,19 +65,28 @@ def show(
 
 def show_tasks(tasks: list[Task]) -> None:
     """Print tasks as a table."""
-    columns = ("ID", "TYPE", "STATE", "PRIORITY", "ATTEMPT", "DUE", "PARAMS", "ERROR")
-    show_table(columns, map(_row, tasks), right=("ID", "PRIORITY", "ATTEMPT"))
+    columns = ("ID", "TYPE", "STATE", "ATTEMPT", "PARAMS", "WHY")
+    show_table(columns, map(_row, tasks), right=("ID", "ATTEMPT"), wide=("PARAMS", "WHY"))
 
 
 def _row(task: Task) -> tuple[object, ...]:
     why = task.reason or (f"[{task.error.error_class}] {task.error.message}" if task.error else None)
-    state = f"{task.state} ({task.outcome})" if task.outcome else task.state
-    due = (rfc3339(task.run_at) or "")[:19]
+    state = f"{task.state} ({task.outcome})" if task.outcome else str(task.state)
+    if task.run_at is not None:
+        state += f" {in_local_time(task.run_at)}"
     attempt = f"{task.attempt}/{task.max_attempts}"
-    return task.id, task.type, state, task.priority, attempt, due, _short(as_json(dict(task.params))), why
+    return (
+        task.id,
+        task.type,
+        state,
+        attempt,
+        ", ".join(f"{name}={_short(value)}" for name, value in task.params.items()),
+        why,
+    )
 
 
-def _short(text: str) -> str:
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else as_json(value)
     return text if len(text) <= _PARAMS_SHOWN else text[: _PARAMS_SHOWN - 1] + "…"
 
 

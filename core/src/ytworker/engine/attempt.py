@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ytworker.engine.budgets import Budgets, Refused
 from ytworker.engine.messages import Message, decode, encode, error_of
-from ytworker.errors import StaleClaimError, YtworkerError
+from ytworker.errors import ParametersError, PluginUnavailableError, StaleClaimError
 from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Item, Microseconds, TaskResult
 from ytworker.queue import TaskQueue
 
@@ -166,7 +166,9 @@ class Attempt:
             return {"error": f"one attempt may enqueue at most {MAX_FOLLOW_UPS} follow-up tasks"}
         try:
             return {"id": self._deps.enqueue(message["type"], message["params"], **message["options"])}
-        except (YtworkerError, TypeError) as error:
+        except ParametersError as error:
+            return {"type": error.task_type, "problems": list(error.problems)}
+        except (PluginUnavailableError, TypeError) as error:  # a store that cannot be written is another matter
             return {"error": str(error)}
 
     def _doubt(self, message: Message) -> Message:

@@ -72,7 +72,7 @@ class Bucket:
         while self._spent and self._spent[0] <= at - _HOUR:
             self._spent.popleft()
         over = len(self._spent) + cost - self._pace.per_hour
-        if over > 0:
+        if over > 0 and self._spent:
             at = self._spent[min(over, len(self._spent)) - 1] + _HOUR
         self._spent.extend([at] * cost)
         return max(0, at - now) / SECOND

@@ -43,8 +43,8 @@ _SERVER_ERRORS = range(500, 600)
 
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 16_000
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;]*m")
-_VARIABLE_PARTS = re.compile(r"0x[0-9a-f]+|\d+|(['\"]).*?\1|\b[\w-]{11,}\b")
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_VARIABLE_PARTS = re.compile(r"(['\"]).*?\1|(?<![\w-])[\w-]{11,}(?![\w-])|0[xX][0-9a-fA-F]+|\d+")
 
 Taxonomy = Callable[[BaseException], ErrorClass | None]
 
@@ -74,7 +74,7 @@ class ErrorClassifier:
         """Turn an exception into data: class, message in one line, traceback, fingerprint."""
         error_class = self.classify(error)
         kind = f"{type(error).__module__}.{type(error).__qualname__}"
-        message = clean(str(error)) or kind
+        message = " ".join(clean(_text(error)).split()) or kind
         return ErrorInfo(
             error_class=error_class,
             type=kind,
@@ -111,7 +111,18 @@ def _by_status(error: BaseException) -> ErrorClass | None:
 
 def _fingerprint(error: BaseException, error_class: ErrorClass, kind: str, message: str) -> str:
     """Digest what equal failures share: class, type, the place, and the message without its changing parts."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = frames[-1].name if frames else ""
-    parts = (error_class.value, kind, place, _VARIABLE_PARTS.sub("*", message))
+    parts = (error_class.value, kind, _place(error), _VARIABLE_PARTS.sub("*", message))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _place(error: BaseException) -> str:
+    """Name the innermost function that the exception came from; no line numbers, they move with every release."""
+    frames = [frame for frame, _line in traceback.walk_tb(error.__traceback__)]
+    return f"{frames[-1].f_globals.get('__name__')}.{frames[-1].f_code.co_qualname}" if frames else ""
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a plugin's exception may do anything
+        return ""

@@ -54,19 +54,21 @@ class LeaseKeeper:
         self._thread.join()
 
     def _keep(self) -> None:
-        queue = self._queue.connect()
+        queue: TaskQueue | None = None
         try:
             while not self._stop.wait(self._lease_seconds / 3) and not self.lost:
-                self._renew(queue)
+                try:
+                    queue = queue or self._queue.connect()
+                    self._renew(queue)
+                except StoreError as error:  # the next turn may be luckier; if none is, the lease lapses
+                    log.warning("the lease could not be renewed: %s", error)
         finally:
-            queue.close()
+            if queue is not None:
+                queue.close()
 
     def _renew(self, queue: TaskQueue) -> None:
         if time.monotonic() > self._alive_until:
             log.warning("the worker is silent: its lease is not renewed")
             return
-        try:
-            if not queue.renew(self._worker_id, lease_seconds=self._lease_seconds):
-                self._lost.set()
-        except StoreError as error:  # the next turn may be luckier; if none is, the lease lapses
-            log.warning("the lease could not be renewed: %s", error)
+        if not queue.renew(self._worker_id, lease_seconds=self._lease_seconds):
+            self._lost.set()

@@ -50,12 +50,13 @@ class TaskPoller:
         with self.worker:
             while not self.stopping() and (max_tasks is None or done < max_tasks):
                 self._rescue()
+                seen = self.queue.version()  # before the look: what another process adds after it must wake us
                 if self.worker.run_once():
                     done += 1
                 elif until_empty:
                     break
                 else:
-                    self._wait()
+                    self._wait(seen)
         return done
 
     def _rescue(self) -> None:
@@ -67,9 +68,8 @@ class TaskPoller:
         if rescued:
             log.warning("took over %d tasks of workers that stopped without finishing them", rescued)
 
-    def _wait(self) -> None:
+    def _wait(self, seen: int) -> None:
         """Sleep until the queue changes, something becomes due, or it is time to rescue."""
-        seen = self.queue.version()
         due = self.queue.next_due_at(self.types())
         wake_at = self._rescue_at if due is None else min(due, self._rescue_at)
         while not self.stopping() and self.clock() < wake_at and self.queue.version() == seen:

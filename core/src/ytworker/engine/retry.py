@@ -8,6 +8,7 @@ from ytworker.model import ErrorClass, ErrorInfo
 
 HOUR = 3600.0
 DAY = 24 * HOUR
+YEAR = 366 * DAY
 
 RETRIED = frozenset({ErrorClass.TRANSIENT, ErrorClass.RESOURCE})
 RETRIED_ONCE = frozenset({ErrorClass.BUG, ErrorClass.SUSPECT})
@@ -131,7 +132,7 @@ class RetryStrategy:
         if error_class is ErrorClass.CONFIG:
             return Defer(PAUSED_RECHECK_SECONDS, pause=True)
         if error_class is ErrorClass.NOT_YET:
-            return Defer(HOUR if error.retry_after is None else max(1.0, error.retry_after))
+            return Defer(HOUR if error.retry_after is None else min(max(1.0, error.retry_after), YEAR))
         if error_class in {ErrorClass.UNAVAILABLE, ErrorClass.STORE}:
             return Release()
         if self.should_retry(error_class, attempt, max_attempts):

@@ -8,7 +8,8 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from ytworker.context import Cancelled, Context, Deferred
 from ytworker.engine.classify import ErrorClassifier
 from ytworker.engine.messages import Message, decode, encode, error_message, task_of
-from ytworker.errors import PermanentError
+from ytworker.errors import ParametersError, PermanentError
 from ytworker.model import Item, Task, to_datetime, to_microseconds
 from ytworker.plugins.parameters import validate
 from ytworker.plugins.registry import PluginRegistry
@@ -43,9 +44,16 @@ class MessagePort:
 
     def ask(self, message: Message) -> Message:
         """Send a message and give the answer; the worker may end the scrape with it."""
-        answer = decode(self._exchange(encode(message)))
+        try:
+            line = encode(message)
+        except (TypeError, ValueError, RecursionError) as error:
+            msg = f"what is passed on as {message['kind']} must be JSON: {error}"
+            raise TypeError(msg) from None
+        answer = decode(self._exchange(line))
         if "stop" in answer:
             raise Cancelled(answer["stop"])
+        if "problems" in answer:
+            raise ParametersError(answer["type"], answer["problems"])
         if "error" in answer:
             raise PermanentError(answer["error"])
         return answer
@@ -64,7 +72,9 @@ class MessagePort:
 
     def progress(self, done: int, total: int | None, note: str | None) -> None:
         """See :class:`ytworker.context.Port`."""
-        self.ask({"kind": "progress", "done": done, "total": total, "note": note})
+        whole = None if total is None else int(total)
+        words = None if note is None else str(note)
+        self.ask({"kind": "progress", "done": int(done), "total": whole, "note": words})
 
     def checkpoint(self, value: Any) -> None:
         """See :class:`ytworker.context.Port`."""
@@ -73,7 +83,10 @@ class MessagePort:
 
     def acquire(self, source: str, cost: int) -> None:
         """See :class:`ytworker.context.Port`."""
-        answer = self.ask({"kind": "acquire", "source": source, "cost": cost})
+        if cost < 1:
+            msg = f"budget.acquire() takes a cost of at least 1, not {cost}"
+            raise ValueError(msg)
+        answer = self.ask({"kind": "acquire", "source": str(source), "cost": int(cost)})
         if "until" in answer:
             raise Deferred(to_datetime(answer["until"]), answer["reason"])
         if answer["wait"] > 0:
@@ -133,7 +146,9 @@ class TaskRunner:
             return {"kind": "deferred", "until": to_microseconds(deferred.until), "reason": str(deferred)}
         except Cancelled as cancelled:
             return {"kind": "deferred", "until": None, "reason": str(cancelled)}
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is an answer
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is an answer
             return error_message(classifier.describe(error))
         return {"kind": "done"}
 
@@ -154,12 +169,13 @@ class TaskRunner:
             settings=self._registry.open(task.type, raw),
             checkpoint=message["checkpoint"],
         )
-        for yielded in drive(self._registry.scrape(task.type, params, context)):
-            port.item(as_item(yielded))
+        with closing(drive(self._registry.scrape(task.type, params, context))) as scraped:
+            for yielded in scraped:
+                port.item(as_item(yielded))
         port.flush()
 
 
-def drive(scraped: Any) -> Iterator[Any]:
+def drive(scraped: Any) -> Generator[Any, None, None]:
     """Iterate over whatever ``scrape`` gave, sync or async.
 
     Raises:

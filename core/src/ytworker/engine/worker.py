@@ -102,6 +102,10 @@ class BaseWorker(ABC):
         _tell(claim, result, decision)
         return decision
 
+    def types(self) -> Sequence[str]:
+        """Name the task types that it claims."""
+        return self._deps.types()
+
     def run_once(self) -> bool:
         """Claim one task, do it and report it; False when none was ready."""
         claim = self.claim_task()
@@ -141,7 +145,8 @@ class BaseWorker(ABC):
         if result.deferred_until is None:
             queue.release(claim)
         else:
-            queue.defer(claim, result.deferred_until, result.reason or "it asked to wait")
+            until = max(result.deferred_until, self._after(1.0))  # a wait that is over already would be a hot loop
+            queue.defer(claim, until, result.reason or "it asked to wait")
         return None
 
     def _report_failure(self, claim: Claim, result: TaskResult, error: ErrorInfo) -> Decision:
@@ -184,7 +189,7 @@ def _tell(claim: Claim, result: TaskResult, decision: Decision | None) -> None:
     if result.success:
         log.info("%s: %s, %d items", task, result.outcome, len(result.data) + result.earlier)
     elif result.error is not None:
-        log.warning("%s: %s: %s -> %s", task, result.error.error_class, result.error.message, decision)
+        log.info("%s: %s: %s -> %s", task, result.error.error_class, result.error.message, decision)
     else:
         log.info("%s: put off: %s", task, result.reason)
 

@@ -4,19 +4,23 @@ Entry points tell what is installed; the block list, the requirement on the core
 may be loaded. What a plugin really is shows when :mod:`ytworker.plugins.registry` loads it.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from importlib.metadata import Distribution, EntryPoint, entry_points
-from typing import Any
-
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from typing import TYPE_CHECKING, Any
 
 from ytworker._version import __version__
 
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
 CORE = "ytworker"
+NAMELESS = "?"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class PluginState(StrEnum):
@@ -124,9 +128,8 @@ Catalogue = Mapping[tuple[PluginKind, str], PluginInfo]
 def discover(policy: Policy, kinds: Iterable[PluginKind] = PluginKind) -> Catalogue:
     """List what is installed and whether it may be loaded, sorted by kind and name."""
     catalogue: dict[tuple[PluginKind, str], PluginInfo] = {}
-    installed = entry_points()
-    for kind in kinds:
-        claims = _by_name(installed.select(group=kind.group))
+    for kind, declared in _declared(kinds).items():
+        claims = _by_name(declared)
         for name in sorted(claims):
             catalogue[kind, name] = _judge(policy, kind, name, claims[name])
     return catalogue
@@ -141,6 +144,30 @@ def missing(kind: PluginKind, name: str, known: Iterable[str]) -> PluginInfo:
     return PluginInfo(name=name, kind=kind, state=PluginState.MISSING, reason=reason)
 
 
+def _declared(kinds: Iterable[PluginKind]) -> dict[PluginKind, list[EntryPoint]]:
+    """Read the entry points of everything that is installed; a damaged distribution must not hide the others."""
+    wanted = list(kinds)
+    try:
+        installed = entry_points()
+        return {kind: list(installed.select(group=kind.group)) for kind in wanted}
+    except Exception:  # noqa: BLE001 - whatever is in those files
+        found = list(_one_by_one())
+        return {kind: [each for each in found if each.group == kind.group] for kind in wanted}
+
+
+def _one_by_one() -> Iterator[EntryPoint]:
+    """Do what ``entry_points()`` does, without those that cannot be read."""
+    known: set[str] = set()
+    for distribution in distributions():
+        try:
+            name, declared = distribution.name, list(distribution.entry_points)
+        except Exception:  # noqa: BLE001, S112 - damaged, and no plugin can be named in it
+            continue
+        if name not in known:
+            known.add(name)
+            yield from declared
+
+
 def _by_name(found: Iterable[EntryPoint]) -> dict[str, dict[str, EntryPoint]]:
     """Sort by name and distribution; of one that is found twice the first on the path wins, as in imports."""
     claims: dict[str, dict[str, EntryPoint]] = defaultdict(dict)
@@ -150,13 +177,18 @@ def _by_name(found: Iterable[EntryPoint]) -> dict[str, dict[str, EntryPoint]]:
 
 
 def _owner(entry_point: EntryPoint) -> str:
-    return canonicalize_name(entry_point.dist.name) if entry_point.dist and entry_point.dist.name else "?"
+    try:
+        return _canonical(entry_point.dist.name) if entry_point.dist else NAMELESS
+    except Exception:  # noqa: BLE001 - metadata that is not there, or no text
+        return NAMELESS
 
 
 def _judge(policy: Policy, kind: PluginKind, name: str, claims: Mapping[str, EntryPoint]) -> PluginInfo:
     """Ask in this order: blocked? fits this core? claimed twice?"""
     candidates = {owner: _describe(policy, kind, entry_point) for owner, entry_point in claims.items()}
     usable = {owner: info for owner, info in candidates.items() if info.state is PluginState.FOUND}
+    if CORE in usable:  # no plugin takes the place of what is built in
+        return usable[CORE]
     if len(usable) > 1:
         owners = " and ".join(sorted(usable))
         reason = f"{owners} both provide {name!r}; block or uninstall one of them: ytworker plugins block {max(usable)}"
@@ -168,20 +200,18 @@ def _describe(policy: Policy, kind: PluginKind, entry_point: EntryPoint) -> Plug
     distribution = entry_point.dist
     owner = _owner(entry_point)
     info = PluginInfo(
-        name=entry_point.name,
-        kind=kind,
-        state=PluginState.FOUND,
-        distribution=owner,
-        version=distribution.version if distribution else None,
-        summary=distribution.metadata["Summary"] if distribution else None,
-        entry_point=entry_point,
+        name=entry_point.name, kind=kind, state=PluginState.FOUND, distribution=owner, entry_point=entry_point
     )
-    if owner == CORE:
-        return info
-    blocked = policy.verdict(entry_point.name, owner)
+    blocked = policy.verdict(entry_point.name, owner) if owner != CORE else None
+    if distribution is not None and owner != NAMELESS:
+        summary = next(iter(distribution.metadata.get_all("Summary") or ()), None)
+        info = replace(info, version=distribution.version, summary=_CONTROL.sub("", summary) if summary else None)
     if blocked is not None:
         return replace(info, state=PluginState.BLOCKED, reason=blocked)
-    misfit = _misfit(distribution) if distribution else None
+    if distribution is None or owner == NAMELESS:
+        reason = "the metadata of its distribution cannot be read; install it anew, or remove what is left of it"
+        return replace(info, state=PluginState.BROKEN, reason=reason)
+    misfit = _misfit(distribution) if owner != CORE else None
     if misfit is not None:
         return replace(info, state=PluginState.INCOMPATIBLE, reason=misfit)
     return info
@@ -189,12 +219,14 @@ def _describe(policy: Policy, kind: PluginKind, entry_point: EntryPoint) -> Plug
 
 def _misfit(distribution: Distribution) -> str | None:
     """Say why a distribution does not fit this core; pip only warns when the core outgrows a bound."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - --help needs none of it
+
     for text in distribution.requires or ():
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
             continue  # pip's business, and it may concern another package
-        if canonicalize_name(requirement.name) != CORE or _conditional(requirement):
+        if _canonical(requirement.name) != CORE or _conditional(requirement):
             continue
         if not requirement.specifier.contains(__version__, prereleases=True):
             return (
@@ -204,9 +236,14 @@ def _misfit(distribution: Distribution) -> str | None:
     return None
 
 
-def _conditional(requirement: Requirement) -> bool:
+def _conditional(requirement: "Requirement") -> bool:
     return requirement.marker is not None and not requirement.marker.evaluate({"extra": ""})
 
 
+def _canonical(name: str) -> str:
+    """Write a distribution's name the one way that PEP 503 knows, without the 50 ms that packaging takes to import."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def _mentions(names: Collection[str], name: str, distribution: str) -> bool:
-    return name in names or any(canonicalize_name(given) == distribution for given in names)
+    return name in names or any(_canonical(given) == distribution for given in names)

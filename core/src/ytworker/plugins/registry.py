@@ -2,9 +2,10 @@
 
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -28,6 +29,8 @@ from ytworker.settings import decode_section
 
 _ANSWERS = frozenset({"get_task_type", "scrape", "get_parameters"})
 
+Answer = TypeVar("Answer")
+
 log = logging.getLogger(__name__)
 
 
@@ -46,6 +49,7 @@ class PluginRegistry:
         self._dispatcher = Dispatcher(self._manager)
         self._plugins: dict[tuple[PluginKind, str], object] = {}
         self._sections: dict[int, dict[str, BaseModel]] = {}
+        self._shared: dict[str, type[BaseModel]] = {}  # the sections that extensions read
         self._open: list[PluginBase] = []
 
     # -- looking
@@ -81,10 +85,7 @@ class PluginRegistry:
         try:
             plugin = self._register(info)
         except (Exception, SystemExit) as error:
-            self._discard(info)
-            broken = replace(info, state=PluginState.BROKEN, reason=_explain(info, error))
-            self._infos[kind, name] = broken
-            raise PluginUnavailableError(name, broken.state.value, broken.reason or "") from error
+            raise self._break(info, _explain(info, error)) from error
         self._plugins[kind, name] = plugin
         self._infos[kind, name] = replace(info, state=PluginState.LOADED)
         return plugin
@@ -142,11 +143,16 @@ class PluginRegistry:
             if caller.name in _ANSWERS and not all(each.wrapper or each.hookwrapper for each in own):
                 msg = f"an extension may only wrap {caller.name}: decorate it with @hookimpl(wrapper=True)"
                 raise TypeError(msg)
+        self._shared.update(_merged(self._ask_alone("get_settings", plugin)))
 
-    def _discard(self, info: PluginInfo) -> None:
+    def _break(self, info: PluginInfo, reason: str) -> PluginUnavailableError:
+        """Take a plugin out for good, and give the error that says so."""
+        self._plugins.pop((info.kind, info.name), None)
         if self._manager.has_plugin(_key(info)):
             self._manager.unregister(name=_key(info))
         self._dispatcher.forget()
+        self._infos[info.kind, info.name] = replace(info, state=PluginState.BROKEN, reason=reason)
+        return PluginUnavailableError(info.name, PluginState.BROKEN.value, reason)
 
     # -- the contract of one worker plugin
 
@@ -156,8 +162,7 @@ class PluginRegistry:
         Raises:
             PluginUnavailableError: It cannot be loaded.
         """
-        model: type[BaseModel] | None = self._contract(name, "get_parameters")
-        return model
+        return self._contract(name, "get_parameters", lambda plugin: _model(self._call("get_parameters", plugin)))
 
     def sections(self, name: str) -> dict[str, type[BaseModel]]:
         """Give the settings sections that a task of this type may read, its extensions' included.
@@ -165,21 +170,18 @@ class PluginRegistry:
         Raises:
             PluginUnavailableError: It cannot be loaded.
         """
-        merged: dict[str, type[BaseModel]] = {}
-        for sections in self._contract(name, "get_settings") or ():
-            merged.update(sections)
-        return merged
+        own = self._contract(name, "get_settings", lambda plugin: _merged(self._ask_alone("get_settings", plugin)))
+        return {**self._shared, **own}
 
-    def _contract(self, name: str, hook: str) -> Any:
-        """Ask a hook that describes the plugin; one that raises makes the plugin broken."""
+    def _contract(self, name: str, hook: str, ask: Callable[[object], Answer]) -> Answer:
+        """Ask a hook that describes the plugin; one that fails makes the plugin broken."""
         plugin = self.load(name)
         try:
-            return self._call(hook, plugin)
+            return ask(plugin)
         except (Exception, SystemExit) as error:
             info = self.info(name)
             reason = f"{hook}() raised {type(error).__name__}: {error}; ask the authors of {info.distribution}"
-            self._infos[info.kind, name] = replace(info, state=PluginState.BROKEN, reason=reason)
-            raise PluginUnavailableError(name, PluginState.BROKEN.value, reason) from error
+            raise self._break(info, reason) from error
 
     def scrape(self, name: str, params: Any, context: Context) -> Scraped | None:
         """Call the one plugin that answers this type, with all wrappers around it."""
@@ -188,12 +190,23 @@ class PluginRegistry:
 
     def classify(self, name: str, error: BaseException) -> ErrorClass | None:
         """Ask the plugin and the extensions what kind of failure this is; a taxonomy that raises has no say."""
-        try:
-            answer = self._call("classify_error", self.load(name), error=error)
-            return None if answer is None else ErrorClass(answer)
-        except Exception:
-            log.warning("classify_error of %s failed", name, exc_info=True)
+        plugin = self._plugins.get((PluginKind.WORKER, name))
+        if plugin is None:  # it could not be loaded, and that is the failure
             return None
+        try:
+            return _class(self._call("classify_error", plugin, error=error))
+        except (Exception, SystemExit):
+            log.warning("a classify_error failed; asking one after the other", exc_info=True)
+            return self._classify_one_by_one(plugin, error)
+
+    def _classify_one_by_one(self, plugin: object, error: BaseException) -> ErrorClass | None:
+        extensions = [each for (kind, _), each in self._plugins.items() if kind is PluginKind.EXTENSION]
+        for each in (plugin, *extensions):
+            with suppress(Exception, SystemExit):
+                known = _class(self._ask_alone("classify_error", each, error=error))
+                if known is not None:
+                    return known
+        return None
 
     def open(self, name: str, raw: Mapping[str, Mapping[str, Any]]) -> dict[str, BaseModel]:
         """Decode a plugin's settings and call its ``open``, once per process.
@@ -223,12 +236,31 @@ class PluginRegistry:
             plugin = self._open.pop()
             try:
                 plugin.close()
-            except Exception:
+            except (Exception, SystemExit):
                 log.warning("%s.close() failed", type(plugin).__name__, exc_info=True)
 
     def _call(self, hook: str, plugin: object, **arguments: Any) -> Any:
         workers = [each for (kind, _), each in self._plugins.items() if kind is PluginKind.WORKER]
         return self._dispatcher.caller(hook, plugin, workers)(**arguments)
+
+    def _ask_alone(self, hook: str, plugin: object, **arguments: Any) -> Any:
+        others = [each for each in self._manager.get_plugins() if each is not plugin]
+        return self._manager.subset_hook_caller(hook, others)(**arguments)
+
+
+def _class(answer: Any) -> ErrorClass | None:
+    return None if answer is None else ErrorClass(answer)
+
+
+def _model(answer: Any) -> type[BaseModel] | None:
+    if answer is not None and not (inspect.isclass(answer) and issubclass(answer, BaseModel)):
+        msg = f"it answers {answer!r}, which is no pydantic model"
+        raise TypeError(msg)
+    return answer
+
+
+def _merged(answers: Sequence[Mapping[str, type[BaseModel]]]) -> dict[str, type[BaseModel]]:
+    return {name: model for sections in answers for name, model in sections.items() if _model(model)}
 
 
 def _key(info: PluginInfo) -> str:

@@ -26,7 +26,7 @@ def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Join a new sight with the stored record, field by field; counts keep their own precision."""
     merged = {name: _newer(old.get(name), value) for name, value in new.items()}
     merged["author"] = _merge_fields(old["author"], new["author"])
-    merged["extra"] = {**old["extra"], **new["extra"]}
+    merged["extra"] = {**old["extra"], **_merge_fields(old["extra"], new["extra"])}
     merged["metrics"] = _merge_metrics(old["metrics"], new["metrics"])
     return merged
 

@@ -107,7 +107,7 @@ class SQLiteQueue:
         with endings.fenced(self._database, claim):
             self._store(claim, items, suspect, now)
             endings.complete(self._database, claim, outcome, now)
-            _forgive(self._database, sources)
+            _forgive(self._database, sources, now)
 
     def checkpoint(self, claim: Claim, items: Sequence[Item], value: Any, *, suspect: str | None = None) -> None:
         with endings.fenced(self._database, claim):
@@ -224,11 +224,15 @@ def path_of(url: str) -> Path:
     """Give the file behind a ``sqlite:`` URL.
 
     Raises:
-        StoreError: The URL names a host, or no file.
+        StoreError: The URL names a host, or no file, or goes on after the path.
     """
-    parts = urlsplit(url)
-    path = unquote(parts.path)
-    if parts.scheme != "sqlite" or parts.netloc or not path.strip("/"):
-        msg = f"{url!r} names no SQLite file; write sqlite:///absolute/path/to/queue.db"
-        raise StoreError(msg)
-    return Path(path).expanduser()
+    try:
+        parts = urlsplit(url)
+        path = unquote(parts.path)
+        fits = parts.scheme == "sqlite" and path.strip("/") and "\0" not in path
+        if fits and not (parts.netloc or parts.query or parts.fragment):
+            return Path(path).expanduser().absolute()
+    except (ValueError, RuntimeError):  # no URL at all, or the home of nobody
+        pass
+    msg = f"{url!r} names no SQLite file; write sqlite:///absolute/path/to/queue.db, with ? as %3F and # as %23"
+    raise StoreError(msg)

@@ -49,7 +49,14 @@ def enqueue_task(database: Database, task: NewTask, now: Microseconds) -> Enqueu
         live = database.execute(_LIVE, (type_id, task.key))
         if live:
             return Enqueued(live[0][0], created=False)
-    body = (type_id, now, task.max_attempts, task.timeout_seconds, task.key, json.dumps(dict(task.params)))
+    body = (
+        type_id,
+        now,
+        task.max_attempts,
+        task.timeout_seconds,
+        task.key,
+        json.dumps(dict(task.params), allow_nan=False),
+    )
     task_id = database.insert(_ADD_BODY, body)
     later = task.run_at is not None and task.run_at > now
     database.change(_ADD_STATE, (task_id, type_id, 2 if later else 0, task.priority, task.run_at if later else None))

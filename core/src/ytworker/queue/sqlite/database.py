@@ -2,25 +2,27 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from ytworker.errors import StoreError
-from ytworker.queue.sqlite.schema import migrate
+from ytworker.queue.sqlite.schema import check_owner, migrate
 
 Durability = Literal["full", "normal"]
 Row = tuple[Any, ...]
 
 _PRAGMAS = (
     "PRAGMA page_size = 2048",  # fewer bytes in the log for each narrow row; only takes effect on a new file
-    "PRAGMA journal_mode = WAL",
     "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16000",
 )
+_WAL = "PRAGMA journal_mode = WAL"
 _BUSY_TIMEOUT_SECONDS = 30.0
+_WAL_RETRY_SECONDS = 0.005
 
 
 class Database:
@@ -48,10 +50,29 @@ class Database:
                 raise
 
     def _configure(self, durability: Durability) -> None:
+        check_owner(self._connection)  # before the pragmas: journal_mode changes the file
         for pragma in _PRAGMAS:
             self._connection.execute(pragma).fetchall()
+        self._use_wal()
         self._connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
         migrate(self._connection)
+
+    def _use_wal(self) -> None:
+        """Switch a new file to the write-ahead log; on a file that has one this only looks.
+
+        The switch needs the file for itself, and SQLite does not wait for that: where several processes open a new file
+        at once, all but one are refused at the first try, whatever the busy timeout.
+        """
+        deadline = time.monotonic() + _BUSY_TIMEOUT_SECONDS
+        while True:
+            try:
+                self._connection.execute(_WAL).fetchall()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_WAL_RETRY_SECONDS)
+            else:
+                return
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""
@@ -60,34 +81,40 @@ class Database:
     def execute(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement and fetch everything: an open RETURNING cursor would keep the write lock."""
         with self._translated():
-            return self._connection.execute(sql, values).fetchall()
+            return self._run(sql, values).fetchall()
 
     def change(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one statement and give how many rows it changed."""
         with self._translated():
-            return self._connection.execute(sql, values).rowcount
+            return self._run(sql, values).rowcount
 
     def insert(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one INSERT and give the new row's number."""
         with self._translated():
-            return self._connection.execute(sql, values).lastrowid or 0
+            return self._run(sql, values).lastrowid or 0
 
     def stream(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
         """Run one SELECT and give its rows one by one; they all come from one snapshot."""
         with self._translated():
-            yield from self._connection.execute(sql, values)
+            yield from self._run(sql, values)
 
     @contextmanager
     def write(self) -> Iterator[None]:
         """Run a write transaction. IMMEDIATE, because a read that turns into a write cannot wait for its turn."""
-        self.execute("BEGIN IMMEDIATE")
         try:
+            self.execute("BEGIN IMMEDIATE")
             yield
             self.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+    def _run(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(sql, values)
+        except UnicodeEncodeError:  # half a surrogate pair, from a text that was cut; nothing has run yet
+            return self._connection.execute(sql, [_encodable(value) for value in values])
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -96,6 +123,10 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             msg = f"{self.path}: {_explain(error)}"
             raise StoreError(msg) from error
+
+
+def _encodable(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _make_private(path: Path) -> None:
@@ -118,6 +149,7 @@ _MEANINGS = {
     "Read-only file system": "the file system is read-only. Name another place with --queue",
     "Permission denied": "permission denied. Check who owns the file, or name another with --queue",
     "Is a directory": "this is a folder, a file is wanted. Name one in it with --queue",
+    "File exists": "the folder of this path is a file. Name another place with --queue",
     "Not a directory": "a part of this path is a file. Name another place with --queue",
     "unable to open": "the queue cannot be opened. Check that the folder exists and may be written",
     "not a database": "this is not a queue of ytworker. Name another file with --queue",

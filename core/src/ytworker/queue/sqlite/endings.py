@@ -81,7 +81,7 @@ def put_back(database: Database, claim: Claim) -> None:
 
 def save_checkpoint(database: Database, claim: Claim, value: Any) -> None:
     """Keep what a retry will find, inside a fenced transaction."""
-    database.change(_SAVE, (claim.task.id, json.dumps(value)))
+    database.change(_SAVE, (claim.task.id, json.dumps(value, allow_nan=False)))
 
 
 def save_progress(database: Database, claim: Claim, done: int, total: int | None, note: str | None) -> None:

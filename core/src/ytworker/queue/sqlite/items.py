@@ -61,7 +61,7 @@ def store_items(database: Database, task_id: int, items: Sequence[Item], now: Mi
 def keep_apart(database: Database, task_id: int, items: Sequence[Item], reason: str, now: Microseconds) -> None:
     """Store doubtful items where they overwrite nothing, inside a transaction of the caller's."""
     for item in items:
-        database.change(_SUSPECT, (task_id, now, reason, item.model_dump_json()))
+        database.change(_SUSPECT, (task_id, now, reason, json.dumps(item.model_dump(mode="json"))))
 
 
 def list_items(database: Database, which: ItemFilter) -> Iterator[dict[str, Any]]:

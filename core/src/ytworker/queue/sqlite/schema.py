@@ -126,7 +126,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     Raises:
         SchemaError: The file is not ours, or a newer ytworker made it.
     """
-    _check_owner(connection)
+    check_owner(connection)
     while (current := _version(connection)) < VERSION:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -148,9 +148,17 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise SchemaError(msg)
 
 
-def _check_owner(connection: sqlite3.Connection) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
+def check_owner(connection: sqlite3.Connection) -> None:
+    """Refuse another program's file, without changing it.
+
+    The tables are looked for first. They and our mark come in one transaction, so whoever sees them sees the mark
+    afterwards; the other way round a file that another process is just making would look like a stranger's.
+
+    Raises:
+        SchemaError: The file is not ours.
+    """
     (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
     if objects and application != APPLICATION_ID:
         msg = "this SQLite file belongs to another program; name another file with --queue"
         raise SchemaError(msg)

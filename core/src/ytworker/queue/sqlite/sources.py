@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from ytworker.model import ErrorClass, SourceState
+from ytworker.model import ErrorClass, Microseconds, SourceState
 from ytworker.queue.protocol import CoolDown
 from ytworker.queue.sqlite.database import Database, Row
 
@@ -13,9 +13,13 @@ _COOL = """
 INSERT INTO source (name, cooling_until, reason, strikes, class, paused_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (name) DO UPDATE SET
   cooling_until = nullif(max(coalesce(cooling_until, 0), coalesce(?2, 0)), 0),
-  reason = ?3, strikes = ?4, class = ?5, paused_by = ?6
+  reason = CASE WHEN ?6 IS NULL AND paused_by IS NOT NULL THEN reason ELSE ?3 END,
+  strikes = ?4, class = ?5, paused_by = coalesce(?6, paused_by)
 """
-_FREE = "UPDATE source SET strikes = 0, cooling_until = NULL, reason = NULL, class = NULL WHERE name = ?"
+_FREE = """
+UPDATE source SET strikes = 0, cooling_until = NULL, reason = NULL, class = NULL
+ WHERE name = ?1 AND paused_by IS NULL AND coalesce(cooling_until, 0) <= ?2
+"""
 _RESUME = "UPDATE source SET cooling_until = NULL, reason = NULL, paused_by = NULL WHERE name = ?"
 
 
@@ -36,10 +40,13 @@ def cool_down(database: Database, change: CoolDown) -> None:
     database.change(_COOL, values)
 
 
-def forgive(database: Database, names: Collection[str]) -> None:
-    """Forget the strikes of sources that answered well."""
+def forgive(database: Database, names: Collection[str], now: Microseconds) -> None:
+    """Forget the strikes of sources that answered well.
+
+    A cool-down or pause that is running stays: the attempt got its answers before another one started it.
+    """
     for name in names:
-        database.change(_FREE, (name,))
+        database.change(_FREE, (name, now))
 
 
 def resume(database: Database, name: str) -> None:

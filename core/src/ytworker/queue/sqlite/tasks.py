@@ -13,6 +13,7 @@ from ytworker.queue.sqlite.schema import OUTCOME_CODES, STATUS_CODES
 STATUSES = {code: status for status, code in STATUS_CODES.items()}
 _OUTCOMES = {code: outcome for outcome, code in OUTCOME_CODES.items()}
 
+_NO_ROWID = 2**63
 _ERROR = "class, type, message, traceback, fingerprint, retry_after, source"
 _SELECT = """
 SELECT s.id, t.name, s.status, b.params, s.priority, s.attempt, b.max_attempts, b.timeout_seconds, b.created_at, s.at,
@@ -48,7 +49,7 @@ _WORKERS = "SELECT id, host, pid, version, started_at, seen_at, lease_until FROM
 
 def get_task(database: Database, task_id: int) -> Task:
     """Read one task."""
-    rows = database.execute(_GET, (task_id,))
+    rows = database.execute(_GET, (task_id,)) if abs(task_id) < _NO_ROWID else []
     if not rows:
         msg = f"there is no task {task_id}; `ytworker tasks list` shows those that exist"
         raise TaskNotFoundError(msg)
@@ -120,7 +121,7 @@ def _task(row: Row) -> Task:
         key=key,
         outcome=None if outcome is None else _OUTCOMES[outcome],
         error=None if error[0] is None else _error(error),
-        reason=reason,
+        reason=reason if status is TaskStatus.SCHEDULED else None,
     )
 
 

@@ -1,0 +1,53 @@
+"""What all tests of the core share: an empty home, a clock that stands still, and a real queue in a file."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.settings import sqlite_url
+from ytworker.testing import FakeClock
+
+# The same examples in every run: a failure that somebody else sees is a failure that can be seen here.
+hypothesis.settings.register_profile("ytworker", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ytworker")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder, and no setting of ours in the environment."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for name in [name for name in os.environ if name.upper().startswith("YTWORKER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    return folder
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def queue_file(tmp_path: Path) -> Path:
+    return tmp_path / "queue" / "queue.db"
+
+
+@pytest.fixture
+def queue(queue_file: Path, clock: FakeClock) -> Iterator[SQLiteQueue]:
+    """A real queue in a fresh file, under the clock of the test."""
+    queue = SQLiteQueue(sqlite_url(queue_file), durability="normal", clock=clock)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def worker(queue: SQLiteQueue) -> int:
+    """A worker of that queue with a lease of 60 s."""
+    return queue.add_worker(lease_seconds=60)

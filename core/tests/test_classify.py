@@ -1,0 +1,210 @@
+import errno
+import http.client
+import socket
+import ssl
+import string
+import urllib.error
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ytworker import errors
+from ytworker.engine.classify import MAX_MESSAGE, MAX_TRACEBACK, ErrorClassifier, clean
+from ytworker.model import ErrorClass, ErrorInfo
+
+IDS = st.text(string.ascii_letters + string.digits + "-_", min_size=11, max_size=11)
+
+
+class StatusError(Exception):
+    def __init__(self, message: str = "x", **fields: Any) -> None:
+        super().__init__(message)
+        self.__dict__.update(fields)
+
+
+def raised(error: BaseException) -> BaseException:
+    """Give the error as somebody catches it, with a traceback."""
+    try:
+        raise error  # noqa: TRY301 - for its traceback
+    except BaseException as caught:  # noqa: BLE001 - some of them are no Exception
+        return caught
+
+
+def describe(error: BaseException) -> ErrorInfo:
+    return ErrorClassifier().describe(raised(error))
+
+
+def tls_error(kind: type[ssl.SSLError], text: str) -> ssl.SSLError:
+    return kind(1, text)
+
+
+@pytest.mark.parametrize(
+    ("error", "error_class"),
+    [
+        (errors.ParametersError("demo", ["x"]), ErrorClass.INVALID),
+        (errors.SettingsError("x"), ErrorClass.CONFIG),
+        (errors.PluginUnavailableError("demo", "missing", "x"), ErrorClass.UNAVAILABLE),
+        (errors.StoreError("x"), ErrorClass.STORE),
+        (errors.SchemaError("x"), ErrorClass.STORE),
+        (MemoryError(), ErrorClass.RESOURCE),
+        (tls_error(ssl.SSLCertVerificationError, "self-signed"), ErrorClass.CONFIG),
+        (tls_error(ssl.SSLError, "EOF"), ErrorClass.TRANSIENT),
+        (ConnectionResetError(), ErrorClass.TRANSIENT),
+        (BrokenPipeError(), ErrorClass.TRANSIENT),
+        (http.client.RemoteDisconnected("x"), ErrorClass.TRANSIENT),
+        (TimeoutError(), ErrorClass.TRANSIENT),
+        (socket.gaierror(-3, "x"), ErrorClass.TRANSIENT),
+        (EOFError(), ErrorClass.TRANSIENT),
+        (OSError(errno.ENETUNREACH, "x"), ErrorClass.TRANSIENT),
+        (OSError(errno.EHOSTUNREACH, "x"), ErrorClass.TRANSIENT),
+        (OSError(errno.ENOENT, "x"), ErrorClass.BUG),
+        (KeyError("x"), ErrorClass.BUG),
+        (SystemExit(3), ErrorClass.BUG),
+    ],
+)
+def test_the_type_of_an_exception_tells_its_class(error: BaseException, error_class: ErrorClass) -> None:
+    assert ErrorClassifier().classify(error) is error_class
+
+
+@pytest.mark.parametrize("name", ["status", "status_code", "code"])
+@pytest.mark.parametrize(
+    ("status", "error_class"),
+    [
+        (400, ErrorClass.INVALID),
+        (401, ErrorClass.CONFIG),
+        (403, ErrorClass.RESTRICTED),
+        (404, ErrorClass.GONE),
+        (408, ErrorClass.TRANSIENT),
+        (410, ErrorClass.GONE),
+        (418, ErrorClass.BUG),
+        (429, ErrorClass.THROTTLED),
+        (500, ErrorClass.TRANSIENT),
+        (599, ErrorClass.TRANSIENT),
+        (600, ErrorClass.BUG),
+        ("404", ErrorClass.BUG),
+    ],
+)
+def test_the_status_of_an_exception_tells_its_class(name: str, status: Any, error_class: ErrorClass) -> None:
+    assert ErrorClassifier().classify(StatusError(**{name: status})) is error_class
+
+
+def test_the_type_comes_before_the_status() -> None:
+    class OddError(ConnectionError):
+        status = 404
+
+    assert ErrorClassifier().classify(OddError()) is ErrorClass.TRANSIENT
+
+
+def test_an_http_error_of_the_standard_library_is_known_by_its_status() -> None:
+    with urllib.error.HTTPError("http://x", 429, "slow down", http.client.HTTPMessage(), None) as error:
+        assert ErrorClassifier().classify(error) is ErrorClass.THROTTLED
+
+
+def test_a_plugins_taxonomy_comes_before_the_cores_rules() -> None:
+    classifier = ErrorClassifier(lambda error: ErrorClass.GONE if isinstance(error, ConnectionError) else None)
+    assert classifier.classify(ConnectionError()) is ErrorClass.GONE
+    assert classifier.classify(TimeoutError()) is ErrorClass.TRANSIENT
+
+
+def test_an_error_that_names_its_class_needs_no_taxonomy() -> None:
+    classifier = ErrorClassifier(lambda _error: ErrorClass.GONE)
+    assert classifier.classify(errors.ThrottledError("x")) is ErrorClass.THROTTLED
+
+
+@pytest.mark.parametrize("error_class", ErrorClass)
+def test_only_what_is_final_is_not_retryable(error_class: ErrorClass) -> None:
+    final = {ErrorClass.GONE, ErrorClass.RESTRICTED, ErrorClass.INVALID, ErrorClass.UNAVAILABLE, ErrorClass.STORE}
+    error = errors.TaskError("x", error_class=error_class)
+    assert ErrorClassifier().is_retryable(error) is (error_class not in final)
+
+
+def test_a_description_carries_everything() -> None:
+    info = describe(errors.ThrottledError("slow down; wait a little", retry_after=7.0, source="youtube"))
+    assert (info.error_class, info.type) == (ErrorClass.THROTTLED, "ytworker.errors.ThrottledError")
+    assert (info.message, info.retry_after, info.source) == ("slow down; wait a little", 7.0, "youtube")
+    assert info.traceback.startswith("Traceback")
+    assert "in raised" in info.traceback
+    assert not info.offline
+    assert len(info.fingerprint) == 12
+
+
+def test_a_description_of_a_foreign_error_takes_no_advice_from_it() -> None:
+    info = describe(StatusError(retry_after=7.0, source="youtube", offline=True))
+    assert (info.retry_after, info.source, info.offline) == (None, None, False)
+
+
+def test_a_description_knows_that_nobody_could_be_reached() -> None:
+    assert describe(errors.OfflineError("no network")).offline
+
+
+def test_an_error_without_words_is_named_by_its_type() -> None:
+    assert describe(KeyError()).message == "builtins.KeyError"
+
+
+def test_an_error_that_cannot_be_read_is_named_by_its_type() -> None:
+    class NastyError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert describe(NastyError()).message.endswith("NastyError")
+
+
+def test_a_message_is_one_line_without_control_characters() -> None:
+    info = describe(ValueError("\x1b[31mred\x1b[0m \x1b[2K\r\nnext\tline \x00\x07\x9b end \ud83d"))
+    assert info.message == "red next line end ?"
+    assert not set(info.traceback) & {"\x1b", "\x00", "\r", "\x9b"}
+
+
+def test_long_texts_are_cut() -> None:
+    info = describe(ValueError("x" * 100_000))
+    assert (len(info.message), len(info.traceback)) == (MAX_MESSAGE, MAX_TRACEBACK)
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+def test_a_clean_text_can_be_shown_and_stored(text: str) -> None:
+    cleaned = clean(text)
+    cleaned.encode()
+    assert not any((ord(char) < 32 and char not in "\n\t") or 0x7F <= ord(char) < 0xA0 for char in cleaned)
+    assert clean(cleaned) == cleaned
+
+
+@given(IDS, IDS, st.integers(0), st.integers(0))
+def test_failures_that_differ_in_ids_and_numbers_are_one_group(one: str, other: str, few: int, many: int) -> None:
+    def text(video: str, count: int) -> str:
+        return f"[youtube] {video}: got {count} of {count + 7} bytes at {count:#x} for '{video} {count}'"
+
+    assert describe(ValueError(text(one, few))).fingerprint == describe(ValueError(text(other, many))).fingerprint
+
+
+def test_failures_that_differ_in_words_class_or_type_are_several_groups() -> None:
+    several = [
+        KeyError("x"),
+        ValueError("a word"),
+        ValueError("another word"),
+        errors.RetryableError("a word"),
+        errors.RetryableError("a word", error_class=ErrorClass.RESOURCE),
+    ]
+    assert len({describe(error).fingerprint for error in several}) == len(several)
+
+
+def failing_in(module: str, function: str) -> str:
+    """Make a module with one function that fails."""
+    namespace = {"__name__": module}
+    exec(f"def {function}():\n    raise KeyError('id')", namespace)  # noqa: S102 - our own text
+    try:
+        namespace[function]()
+    except KeyError as error:
+        return ErrorClassifier().describe(error).fingerprint
+
+
+def test_failures_at_several_places_are_several_groups() -> None:
+    places = [("plugin_a", "scrape"), ("plugin_b", "scrape"), ("plugin_a", "page")]
+    assert len({failing_in(*place) for place in places}) == 3
+    assert failing_in("plugin_a", "scrape") == failing_in("plugin_a", "scrape")
+
+
+def test_an_error_that_was_never_raised_can_be_described() -> None:
+    info = ErrorClassifier().describe(ValueError("x"))
+    assert info.fingerprint != describe(ValueError("x")).fingerprint
+    assert info.traceback == "ValueError: x\n"

@@ -1,0 +1,307 @@
+"""``ytworker enqueue`` and ``ytworker run``."""
+
+import json
+import signal
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugin_helpers import Program, Until, Zoo
+
+pytest_plugins = ["plugin_fixtures"]
+
+MODEL = """
+from pydantic import BaseModel
+class P(BaseModel):
+    url: str = "@a"
+    n: int = 1
+    priority: int = 0
+@hookimpl
+def get_parameters():
+    return P
+"""
+
+
+@pytest.fixture
+def demo(zoo: Zoo) -> str:
+    return zoo.worker("demo", "return []", extra=MODEL)
+
+
+def tasks(program: Program) -> list[dict[str, Any]]:
+    """Give all tasks, oldest first."""
+    return list(reversed(json.loads(program("tasks", "list", "--json").out)))
+
+
+@pytest.mark.usefixtures("demo")
+def test_it_prints_the_id(program: Program) -> None:
+    done = program("enqueue", "demo", "--url", "@b", "--priority", "9", "--max-attempts", "2", "--param-priority", "7")
+    assert (done.code, done.out, done.err) == (0, "1\n", "")
+    assert json.loads(program("enqueue", "demo", "--json").out) == {"ids": ["2"]}
+    first, second = tasks(program)
+    assert (first["params"], first["priority"], first["max_attempts"]) == ({"url": "@b", "priority": 7}, 9, 2)
+    assert (first["state"], first["attempt"], first["type"]) == ("queued", 0, "demo")
+    assert (second["params"], second["priority"], second["max_attempts"]) == ({}, 5, 5)
+
+
+@pytest.mark.usefixtures("demo")
+def test_a_key_gives_the_live_task(program: Program) -> None:
+    assert [program("enqueue", "demo", "--key", "k", "--n", str(n)).out for n in (1, 2)] == ["1\n", "1\n"]
+    (task,) = tasks(program)
+    assert (task["key"], task["params"]) == ("k", {"n": 1})
+    program("run", "--until-empty")
+    assert program("enqueue", "demo", "--key", "k").out == "2\n"
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize(
+    ("time", "stored"),
+    [
+        ("2031-12-01T09:00Z", "2031-12-01T09:00:00.000000Z"),
+        ("2031-12-01T09:00:00+02:00", "2031-12-01T07:00:00.000000Z"),
+        ("2031-12-01", datetime(2031, 12, 1).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")),
+    ],
+)
+def test_at_is_a_time_with_or_without_a_zone(program: Program, time: str, stored: str) -> None:
+    assert program("enqueue", "demo", "--at", time).code == 0
+    (task,) = tasks(program)
+    assert (task["state"], task["run_at"]) == ("scheduled", stored)
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize(
+    ("span", "length"), [("90s", {"seconds": 90}), ("10m", {"minutes": 10}), ("2 h", {"hours": 2}), ("1d", {"days": 1})]
+)
+def test_in_is_a_span(program: Program, span: str, length: dict[str, int]) -> None:
+    before = datetime.now(UTC)
+    assert program("enqueue", "demo", "--in", span).code == 0
+    (task,) = tasks(program)
+    late = datetime.fromisoformat(task["run_at"]) - before - timedelta(**length)
+    assert timedelta(0) <= late < timedelta(seconds=30)
+
+
+BAD: dict[str, tuple[list[str], str]] = {
+    "both times": (["--at", "2031-01-01", "--in", "5m"], "--at or --in"),
+    "no time": (["--at", "tomorrow"], "'tomorrow' is no time"),
+    "no span": (["--in", "soon"], "'soon' is no span"),
+    "a span without a unit": (["--in", "5"], "no span"),
+    "priority": (["--priority", "11"], "--priority: a whole number from 1 to 10"),
+    "a priority that is none": (["--priority", "high"], "--priority"),
+    "key": (["--key", ""], "--key: 1 to 200 printable characters"),
+    "parameter": (["--n", "x", "--priority", "0"], "--n: Input should be a valid integer"),
+    "a field named like ours": (["--param-priority", "x"], "--param-priority: Input"),
+    "a file that is not there": (["--from-file", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
+}
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize(("arguments", "problem"), BAD.values(), ids=BAD)
+def test_what_does_not_fit_is_told_and_nothing_is_enqueued(
+    program: Program, arguments: list[str], problem: str
+) -> None:
+    done = program("enqueue", "demo", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert problem in " ".join(done.err.split())
+    assert "Traceback" not in done.err
+    assert tasks(program) == []
+
+
+# -- files
+
+
+@pytest.mark.usefixtures("demo")
+def test_a_file_is_enqueued_line_by_line(program: Program, zoo: Zoo, tmp_path: Path) -> None:
+    zoo.worker("free")
+    file = tmp_path / "tasks.jsonl"
+    lines = [
+        {},
+        {"params": {"url": "line\u2028separator\u0085in a text"}},
+        {"type": "free", "params": {"a": [1]}, "priority": 9, "key": "k", "max_attempts": 2, "timeout": 30},
+        {"at": "2031-12-01T09:00Z", "key": None},
+    ]
+    file.write_text("\r\n\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n", "utf-8")
+    done = program("enqueue", "demo", "--from-file", str(file))
+    assert (done.code, done.out.split()) == (0, ["1", "2", "3", "4"]), done.err
+    first, second, third, fourth = tasks(program)
+    assert (first["type"], first["params"]) == ("demo", {})
+    assert second["params"] == {"url": "line\u2028separator\u0085in a text"}
+    assert (third["type"], third["params"], third["priority"]) == ("free", {"a": [1]}, 9)
+    assert (third["key"], third["max_attempts"], third["timeout_seconds"]) == ("k", 2, 30)
+    assert fourth["run_at"] == "2031-12-01T09:00:00.000000Z"
+
+
+@pytest.mark.usefixtures("demo")
+def test_a_dash_is_standard_input(program: Program) -> None:
+    done = program("enqueue", "demo", "--from-file", "-", "--json", stdin='{"params": {"n": 1}}\n{"params": {"n": 2}}')
+    assert json.loads(done.out) == {"ids": ["1", "2"]}
+
+
+@pytest.mark.usefixtures("demo")
+def test_an_empty_file_enqueues_nothing(program: Program) -> None:
+    done = program("enqueue", "demo", "--from-file", "-", "--json", stdin="\n\n")
+    assert (done.code, json.loads(done.out)) == (0, {"ids": []})
+
+
+@pytest.mark.usefixtures("demo")
+def test_every_bad_line_is_told_and_nothing_is_enqueued(program: Program) -> None:
+    lines = [
+        '{"params": {"n": 1}}',
+        "{",
+        "[1]",
+        '{"parms": {}}',
+        '{"params": [1]}',
+        '{"params": {"n": "x", "m": 1}, "priority": 11}',
+        '{"type": "nobody"}',
+        '{"at": "soon"}',
+        '{"params": {"n": NaN}}',
+        "[" * 200_000,
+        '{"timeout": 0}',
+    ]
+    done = program("enqueue", "demo", "--from-file", "-", stdin="\n".join(lines))
+    assert (done.code, done.out) == (2, "")
+    told = done.err.splitlines()
+    assert "nothing was enqueued" in told[0]
+    assert [line.split(":")[0].strip() for line in told[1:]] == [f"line {n}" for n in range(2, 12)]
+    for words in ("parms", "n: Input", "m: unknown", "priority:", "nobody is missing"):
+        assert words in done.err
+    assert tasks(program) == []
+
+
+@pytest.mark.usefixtures("demo")
+def test_a_file_that_is_no_text_is_refused(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    done = program("enqueue", "demo", "--from-file", str(tmp_path / "binary"))
+    assert done.code == 2
+    assert "cannot be read" in done.err
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize("other", [["--priority", "9"], ["--key", "k"], ["--n", "5"], ["--in", "5m"]])
+def test_a_file_and_options_are_not_mixed_silently(program: Program, other: list[str]) -> None:
+    done = program("enqueue", "demo", "--from-file", "-", *other, stdin="{}")
+    assert (done.code, done.out) == (2, "")
+    assert "--from-file" in done.err
+    assert tasks(program) == []
+
+
+# -- run
+
+
+@pytest.mark.usefixtures("demo")
+def test_until_empty_does_what_is_ready(program: Program) -> None:
+    for arguments in ([], [], ["--in", "1h"]):
+        program("enqueue", "demo", *arguments)
+    done = program("run", "--until-empty")
+    assert (done.code, done.out) == (0, "")
+    assert "2 tasks done" in done.err
+    assert [task["state"] for task in tasks(program)] == ["completed", "completed", "scheduled"]
+
+
+@pytest.mark.usefixtures("demo")
+def test_max_tasks_order_and_type(program: Program, zoo: Zoo) -> None:
+    zoo.worker("other", "return []")
+    for name in ("demo", "other", "demo"):
+        program("enqueue", name)
+    assert program("run", "--max-tasks", "1", "--strategy", "fifo", "--type", "other").code == 0
+    assert [task["state"] for task in tasks(program)] == ["queued", "completed", "queued"]
+    assert program("run", "--max-tasks", "1").code == 0
+    assert [task["state"] for task in tasks(program)] == ["queued", "completed", "completed"]
+
+
+@pytest.mark.usefixtures("demo")
+def test_an_unknown_order_names_those_that_exist(program: Program) -> None:
+    done = program("run", "--strategy", "cheapest", "--until-empty")
+    assert done.code == 2
+    assert "fifo, lifo" in done.err
+
+
+def test_a_worker_says_what_waits_for_which_plugin(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo")
+    program("enqueue", "demo")
+    done = program("--block", "demo", "run", "--until-empty")
+    assert done.code == 0
+    assert "demo: tasks wait for their plugin, which is blocked" in done.err
+    assert "0 tasks done" in done.err
+    (task,) = json.loads(program("--block", "demo", "tasks", "list", "--json").out)
+    assert (task["state"], task["attempt"]) == ("queued", 0)
+    assert "waits for its plugin, which is blocked" in task["reason"]
+    assert "waits for its plugin" in program("--block", "demo", "tasks", "list").out
+    status = json.loads(program("--block", "demo", "status", "--json").out)
+    assert status["waiting_for_plugins"]["demo"].startswith("blocked: ")
+    assert "demo: tasks wait for their plugin" in program("--block", "demo", "status").err
+
+
+def test_a_worker_without_any_plugin_says_so(program: Program) -> None:
+    done = program("--no-plugins", "run", "--until-empty")
+    assert done.code == 0
+    assert "no worker plugin" in done.err
+
+
+def test_the_log_of_a_worker_is_talkative_unless_told_otherwise(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", "context.logger.info('on it')\nreturn []")
+    for arguments, talks in (([], True), (["--log-level", "warning"], False), (["--log-level", "debug"], True)):
+        program("enqueue", "demo")
+        assert ("on it" in program(*arguments, "run", "--until-empty").err) is talks
+    program("enqueue", "demo")
+    done = program("--log-format", "json", "run", "--until-empty")
+    records = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
+    assert "on it" in [record["message"] for record in records]
+    assert {"ts", "level", "event", "message", "pid"} <= set(records[0])
+
+
+SLOW = """
+import os, pathlib, time
+home = pathlib.Path(os.environ["HOME"])
+(home / f"started-{context.task.id}").touch()
+while not (home / "go").exists():
+    context.sleep(0.02)
+yield {"source": "test", "kind": "video", "id": str(context.task.id)}
+"""
+
+
+def drain(
+    program: Program, until: Until, home: Path, *numbers: signal.Signals, go: bool
+) -> tuple[subprocess.Popen[bytes], str]:
+    process = program.start("run", "--strategy", "fifo")
+    try:
+        until((home / "started-1").exists)
+        heard = b""
+        for number in numbers:
+            process.send_signal(number)
+            if number is numbers[0]:
+                assert process.stderr is not None
+                while b"stopping" not in heard:
+                    heard += process.stderr.readline()
+        if go:
+            (home / "go").touch()
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    return process, (heard + err).decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_signal_lets_the_task_finish(
+    program: Program, zoo: Zoo, until: Until, home: Path, number: signal.Signals
+) -> None:
+    zoo.worker("demo", SLOW)
+    for _ in range(2):
+        program("enqueue", "demo")
+    process, err = drain(program, until, home, number, go=True)
+    assert process.returncode == 0
+    assert "1 task done" in err
+    assert [(task["state"], task["attempt"]) for task in tasks(program)] == [("completed", 1), ("queued", 0)]
+
+
+def test_two_signals_give_the_task_back(program: Program, zoo: Zoo, until: Until, home: Path) -> None:
+    zoo.worker("demo", SLOW)
+    program("enqueue", "demo")
+    process, err = drain(program, until, home, signal.SIGTERM, signal.SIGTERM, go=False)
+    assert process.returncode == 1
+    assert "given back to the queue" in err
+    assert "Traceback" not in err
+    assert [(task["state"], task["attempt"]) for task in tasks(program)] == [("queued", 0)]
+    assert json.loads(program("status", "--json").out)["workers"] == []

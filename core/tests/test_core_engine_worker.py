@@ -1,0 +1,358 @@
+"""Workers over time: the lease, the poller, and what is given back."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugin_helpers import ONE_ITEM, MakeService, Program, Until, Zoo
+from ytworker import TaskStatus
+from ytworker.engine import BaseWorker, TaskPoller
+from ytworker.engine.lease import LeaseKeeper
+from ytworker.engine.worker import WorkerDeps
+from ytworker.errors import StoreError
+from ytworker.model import SECOND, Claim, NewTask, TaskResult, to_datetime
+from ytworker.queue import TaskFilter
+from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.settings import sqlite_url
+from ytworker.testing import FakeClock
+
+pytest_plugins = ["plugin_fixtures"]
+
+LEASE = 0.3
+
+
+class Counting(BaseWorker):
+    """A worker that does every task at once."""
+
+    def process_task(self, claim: Claim) -> TaskResult:  # noqa: ARG002
+        return TaskResult(success=True)
+
+
+def deps(queue: SQLiteQueue, clock: Callable[[], int], **more: Any) -> WorkerDeps:
+    return WorkerDeps(queue=queue, types=lambda: ["demo"], clock=clock, **more)
+
+
+def add(queue: SQLiteQueue, name: str = "demo", **options: Any) -> int:
+    return queue.enqueue([NewTask(type=name, params={}, **options)])[0].id
+
+
+@pytest.fixture
+def live(queue_file: Path) -> Any:
+    """A queue on the wall clock."""
+    queue = SQLiteQueue(sqlite_url(queue_file), durability="normal")
+    yield queue
+    queue.close()
+
+
+# -- the lease
+
+
+def test_a_lease_is_renewed_while_the_loop_lives(live: SQLiteQueue, until: Until) -> None:
+    with Counting(deps(live, lambda: time.time_ns() // 1000, lease_seconds=LEASE)) as worker:
+        (first,) = live.workers()
+        worker.keep_alive(60)
+        until(lambda: live.workers()[0].lease_until > first.lease_until + LEASE * SECOND)
+        assert live.rescue() == 0
+    assert live.workers() == []
+
+
+def test_the_lease_of_a_silent_loop_lapses(live: SQLiteQueue, until: Until) -> None:
+    add(live)
+    with Counting(deps(live, lambda: time.time_ns() // 1000, lease_seconds=LEASE)) as worker:
+        claim = worker.claim_task()
+        assert claim is not None
+        until(lambda: live.rescue() == 1)  # nobody says that the loop lives
+        task = live.get(claim.task.id)
+        assert (task.state, task.attempt) == (TaskStatus.QUEUED, 1)
+        lost = worker.id
+        until(lambda: worker.keep_alive() or worker.id != lost)  # the loss is found at the next renewal
+        again = worker.claim_task()
+        assert again is not None
+        assert again.fence > claim.fence
+        assert worker.report_result(claim, TaskResult(success=True)) is None  # stale, refused and logged
+        assert live.get(claim.task.id).state is TaskStatus.CLAIMED
+        worker.report_result(again, TaskResult(success=True))
+    assert live.get(claim.task.id).state is TaskStatus.COMPLETED
+    assert live.counter("stale_writes") == 1
+
+
+class Moody:
+    """A queue whose connections fail as often as they are told to."""
+
+    def __init__(self, queue: SQLiteQueue) -> None:
+        self._queue = queue
+        self.no_connection = self.no_renewal = 0
+        self.renewed = threading.Event()
+
+    def connect(self) -> "Moody":
+        if self.no_connection:
+            self.no_connection -= 1
+            msg = "cannot connect"
+            raise StoreError(msg)
+        copy = Moody(self._queue.connect())
+        copy.no_renewal, copy.renewed = self.no_renewal, self.renewed
+        return copy
+
+    def close(self) -> None:
+        self._queue.close()
+
+    def renew(self, worker_id: int, *, lease_seconds: float) -> bool:
+        if self.no_renewal:
+            self.no_renewal -= 1
+            msg = "the disk is full"
+            raise StoreError(msg)
+        self.renewed.set()
+        return self._queue.renew(worker_id, lease_seconds=lease_seconds)
+
+
+@pytest.mark.parametrize("trouble", ["no_connection", "no_renewal"])
+def test_a_lease_survives_a_store_that_fails_for_a_while(live: SQLiteQueue, trouble: str) -> None:
+    moody = Moody(live)
+    setattr(moody, trouble, 2)
+    with LeaseKeeper(moody, live.add_worker(lease_seconds=60), 0.1) as keeper:  # type: ignore[arg-type]
+        keeper.alive_for(60)
+        assert moody.renewed.wait(30)
+        assert not keeper.lost
+
+
+def test_a_worker_gives_back_what_it_holds(queue: SQLiteQueue, clock: FakeClock) -> None:
+    add(queue)
+    with Counting(deps(queue, clock)) as worker:
+        assert worker.claim_task() is not None
+        assert worker.claim_task() is None
+    task = queue.get(1)
+    assert (task.state, task.attempt) == (TaskStatus.QUEUED, 0)
+
+
+def test_a_store_that_fails_at_the_end_is_left_to_the_lease(
+    queue: SQLiteQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_worker: int) -> None:
+        msg = "the disk is full"
+        raise StoreError(msg)
+
+    with Counting(deps(queue, clock)) as worker:
+        monkeypatch.setattr(queue, "remove_worker", full)
+    assert [each.id for each in queue.workers()] == [worker.id]
+
+
+def test_run_once_says_whether_there_was_work(queue: SQLiteQueue, clock: FakeClock) -> None:
+    add(queue)
+    with Counting(deps(queue, clock)) as worker:
+        assert [worker.run_once(), worker.run_once()] == [True, False]
+    assert queue.get(1).state is TaskStatus.COMPLETED
+
+
+def test_an_executor_without_a_result_is_a_bug_of_ours(zoo: Zoo, make_service: MakeService) -> None:
+    zoo.worker("demo")
+    service = make_service()
+    service.enqueue("demo", {})
+    with service.worker_factory().create() as worker:
+        claim = worker.claim_task()
+        assert claim is not None
+        worker._executor = type("Nothing", (), {"run": lambda *_: None, "close": lambda _: None})()
+        with pytest.raises(RuntimeError, match="without a result"):
+            worker.process_task(claim)
+
+
+# -- the poller
+
+
+def poller(queue: SQLiteQueue, clock: FakeClock, worker: BaseWorker | None = None, **more: Any) -> TaskPoller:
+    options: dict[str, Any] = {"types": lambda: ["demo"], "sleep": clock.sleep, "stopping": lambda: False, **more}
+    return TaskPoller(worker=worker or Counting(deps(queue, clock)), queue=queue, clock=clock, **options)
+
+
+def states(queue: SQLiteQueue) -> list[str]:
+    return [task.state.value for task in reversed(queue.tasks(TaskFilter()))]
+
+
+def test_until_empty_leaves_what_is_scheduled(queue: SQLiteQueue, clock: FakeClock) -> None:
+    for run_at in (None, None, clock() + 3600 * SECOND):
+        add(queue, run_at=run_at)
+    assert poller(queue, clock).run(until_empty=True) == 2
+    assert states(queue) == ["completed", "completed", "scheduled"]
+
+
+def test_max_tasks_is_the_most(queue: SQLiteQueue, clock: FakeClock) -> None:
+    for _ in range(5):
+        add(queue)
+    assert poller(queue, clock).run(max_tasks=2) == 2
+    assert poller(queue, clock).run(max_tasks=0) == 0
+    assert queue.counts()[TaskStatus.COMPLETED] == 2
+    assert queue.workers() == []
+
+
+def test_it_stops_after_the_current_task(queue: SQLiteQueue, clock: FakeClock) -> None:
+    for _ in range(3):
+        add(queue)
+    done = queue.counts
+    assert poller(queue, clock, stopping=lambda: done()[TaskStatus.COMPLETED] == 1).run() == 1
+
+
+def test_it_wakes_when_something_becomes_due(queue: SQLiteQueue, clock: FakeClock) -> None:
+    add(queue, run_at=clock() + 7 * SECOND)
+    start = clock()
+    assert poller(queue, clock).run(max_tasks=1) == 1
+    assert 7 <= (clock() - start) / SECOND < 7.2
+
+
+def test_it_wakes_when_another_process_enqueues(queue: SQLiteQueue, clock: FakeClock) -> None:
+    other = queue.connect()
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        slept.append(seconds)
+        if len(slept) == 3:
+            add(other)
+
+    assert poller(queue, clock, sleep=sleep).run(max_tasks=1) == 1
+    assert len(slept) == 3
+    other.close()
+
+
+def test_what_is_enqueued_between_a_look_and_a_sleep_is_not_missed(queue: SQLiteQueue, clock: FakeClock) -> None:
+    other = queue.connect()
+
+    class Unlucky(Counting):
+        looks = 0
+
+        def run_once(self) -> bool:
+            found = super().run_once()
+            self.looks += 1
+            if self.looks == 1:
+                add(other)  # nothing was ready when we looked, and it is when we go to sleep
+            return found
+
+    start = clock()
+    assert poller(queue, clock, Unlucky(deps(queue, clock))).run(max_tasks=1) == 1
+    assert (clock() - start) / SECOND < 1
+    other.close()
+
+
+def test_it_rescues_what_a_dead_worker_held(queue: SQLiteQueue, clock: FakeClock) -> None:
+    dead = queue.add_worker(lease_seconds=5)
+    add(queue)
+    assert queue.claim_task(dead, 1) is not None
+    start = clock()
+    assert poller(queue, clock, rescue_seconds=2).run(max_tasks=1) == 1
+    assert 5 < (clock() - start) / SECOND < 8
+    task = queue.get(1)
+    assert (task.state, task.attempt) == (TaskStatus.COMPLETED, 2)
+
+
+def test_a_worker_of_some_types_sleeps_while_others_are_due(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    zoo.worker("demo")
+    zoo.worker("other")
+    service = make_service(lease_seconds=3600)
+    service.enqueue("other", {}, run_at=to_datetime(clock() + SECOND))
+    clock.advance(86_400)
+    looks: list[int] = []
+
+    def stopping() -> bool:
+        looks.append(clock())
+        return len(looks) > 50
+
+    start = clock()
+    service.run(types=["demo"], stopping=stopping)
+    assert clock() - start >= 2 * SECOND  # fifty looks of 50 ms each, not fifty in no time
+
+
+def test_a_worker_claims_only_the_types_it_is_told(zoo: Zoo, make_service: MakeService, queue: SQLiteQueue) -> None:
+    zoo.worker("demo")
+    zoo.worker("other")
+    service = make_service()
+    for name in ("demo", "other", "demo"):
+        service.enqueue(name, {})
+    assert service.run(types=["demo"], until_empty=True) == 2
+    assert states(queue) == ["completed", "queued", "completed"]
+
+
+@pytest.mark.parametrize(("strategy", "order"), [("fifo", [1, 2, 3]), ("lifo", [3, 2, 1]), (None, [3, 2, 1])])
+def test_the_order_is_chosen(zoo: Zoo, make_service: MakeService, strategy: str | None, order: list[int]) -> None:
+    module = zoo.worker("demo", "seen.append(context.task.id)\nreturn []")
+    service = make_service()
+    for _ in range(3):
+        service.enqueue("demo", {})
+    service.run(strategy=strategy, until_empty=True)
+    assert zoo.seen(module) == order
+
+
+def test_open_and_close_run_once_in_a_worker(zoo: Zoo, make_service: MakeService) -> None:
+    source = """
+        from ytworker import *
+        seen = []
+        class Plugin(PluginBase):
+            def get_task_type(self): return "demo"
+            def open(self): seen.append("open")
+            def close(self): seen.append("close")
+            def scrape(self, params, context):
+                seen.append(context.task.id)
+                return []
+    """
+    zoo.install("d", entry_points={"ytworker.workers": {"demo": "demo_p:Plugin"}}, modules={"demo_p": source})
+    service = make_service()
+    for _ in range(2):
+        service.enqueue("demo", {})
+    service.run(until_empty=True)
+    assert zoo.seen("demo_p") == ["open", 2, 1, "close"]
+
+
+def test_an_interrupt_inside_a_scrape_leaves_the_task_queued(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue
+) -> None:
+    zoo.worker("demo", f"{ONE_ITEM}\nraise KeyboardInterrupt")
+    service = make_service()
+    service.enqueue("demo", {})
+    with pytest.raises(KeyboardInterrupt):
+        service.run(until_empty=True)
+    task = queue.get(1)
+    assert (task.state, task.attempt, queue.workers()) == (TaskStatus.QUEUED, 0, [])
+
+
+def test_a_claimed_task_of_a_broken_plugin_waits_and_the_worker_goes_on(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue
+) -> None:
+    zoo.worker("broken", imported="raise ImportError('a part is missing')")
+    zoo.worker("healthy")
+    for name in ("broken", "healthy", "broken"):
+        add(queue, name)
+    service = make_service()
+    assert service.run(until_empty=True) == 2  # the first look at a broken one counts as a turn, not as an attempt
+    assert states(queue) == ["queued", "completed", "queued"]
+    assert [task.attempt for task in queue.tasks(TaskFilter())] == [0, 1, 0]
+    assert "a part is missing" in service.waiting_for_plugins()["broken"]
+    assert "waits for its plugin, which is broken" in (service.task(1).reason or "")
+
+
+# -- processes
+
+
+def test_a_worker_process_wakes_for_a_task_of_another_process(
+    program: Program, zoo: Zoo, home: Path, until: Until
+) -> None:
+    zoo.worker("demo")
+    worker = program.start("run", "--max-tasks", "1")
+    url = sqlite_url(home / "data" / "ytworker" / "queue.db")
+    try:
+        until((home / "data" / "ytworker" / "queue.db").exists)
+        queue = SQLiteQueue(url)
+        until(queue.workers)
+        started = time.monotonic()
+        add(queue)
+        out, err = worker.communicate(timeout=30)
+        queue.close()
+    finally:
+        worker.kill()
+        worker.wait()
+    assert worker.returncode == 0, err
+    assert time.monotonic() - started < 15  # far below the 20 s of the rescue
+    assert b"1 task" in err
+    assert out == b""

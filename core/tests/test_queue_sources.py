@@ -1,0 +1,120 @@
+"""Sources: cool-downs and pauses that every worker sees."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ytworker.model import SECOND, ErrorClass, NewTask, Outcome, SourceState
+from ytworker.queue import CoolDown, FIFOStrategy
+from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.testing import FakeClock
+
+
+@pytest.fixture
+def cool_down(queue: SQLiteQueue, worker: int, clock: FakeClock) -> Callable[..., None]:
+    def change(source: str = "youtube", **fields: Any) -> None:
+        values = {"error_class": ErrorClass.THROTTLED, "reason": "slow down", **fields}
+        queue.enqueue([NewTask(type="demo", params={})])
+        (claim,) = queue.claim(worker, FIFOStrategy, ["demo"])
+        queue.defer(claim, clock() + 10**6 * SECOND, "wait", cool_down=CoolDown(source=source, **values))
+
+    return change
+
+
+@pytest.fixture
+def succeed(queue: SQLiteQueue, worker: int) -> Callable[..., None]:
+    def run(*sources: Any) -> None:
+        queue.enqueue([NewTask(type="other", params={})])
+        (claim,) = queue.claim(worker, FIFOStrategy, ["other"])
+        queue.finish(claim, [], Outcome.EMPTY, sources=sources)
+
+    return run
+
+
+def test_an_unknown_source_is_free(queue: SQLiteQueue) -> None:
+    assert queue.source("youtube") == SourceState(name="youtube")
+    assert queue.sources() == []
+    queue.resume("youtube")
+    assert queue.sources() == []
+
+
+def test_a_cool_down_is_seen_by_every_connection(
+    queue: SQLiteQueue, clock: FakeClock, cool_down: Callable[..., None]
+) -> None:
+    cool_down(until=clock() + 300 * SECOND)
+    twin = queue.connect()
+    assert twin.source("youtube") == SourceState(
+        name="youtube",
+        cooling_until=clock() + 300 * SECOND,
+        reason="slow down",
+        strikes=1,
+        error_class=ErrorClass.THROTTLED,
+    )
+    twin.close()
+
+
+def test_sources_are_listed_by_name(queue: SQLiteQueue, cool_down: Callable[..., None]) -> None:
+    for name in ("b", "c", "a"):
+        cool_down(name, until=1)
+    assert [each.name for each in queue.sources()] == ["a", "b", "c"]
+
+
+def test_a_later_strike_prolongs_and_never_shortens(
+    queue: SQLiteQueue, clock: FakeClock, cool_down: Callable[..., None]
+) -> None:
+    cool_down(until=clock() + 600 * SECOND, strikes=1)
+    cool_down(until=clock() + 300 * SECOND, strikes=2, reason="again")
+    state = queue.source("youtube")
+    assert (state.cooling_until, state.strikes, state.reason) == (clock() + 600 * SECOND, 2, "again")
+    cool_down(until=clock() + 1200 * SECOND, strikes=3, error_class=ErrorClass.BLOCKED)
+    state = queue.source("youtube")
+    assert (state.cooling_until, state.strikes, state.error_class) == (clock() + 1200 * SECOND, 3, ErrorClass.BLOCKED)
+
+
+def test_a_pause_has_no_end_of_its_own(queue: SQLiteQueue, cool_down: Callable[..., None]) -> None:
+    cool_down(paused_by="digest", error_class=ErrorClass.CONFIG, reason="the key is wrong")
+    assert queue.source("youtube") == SourceState(
+        name="youtube", reason="the key is wrong", strikes=1, error_class=ErrorClass.CONFIG, paused_by="digest"
+    )
+
+
+def test_a_cool_down_does_not_end_a_pause(queue: SQLiteQueue, clock: FakeClock, cool_down: Callable[..., None]) -> None:
+    cool_down(paused_by="digest", error_class=ErrorClass.CONFIG, reason="the key is wrong")
+    cool_down(until=clock() + SECOND)
+    state = queue.source("youtube")
+    assert (state.paused_by, state.reason, state.cooling_until) == ("digest", "the key is wrong", clock() + SECOND)
+    cool_down(paused_by="other", error_class=ErrorClass.CONFIG, reason="still wrong")
+    assert (queue.source("youtube").paused_by, queue.source("youtube").reason) == ("other", "still wrong")
+
+
+def test_a_source_can_be_resumed_by_hand(queue: SQLiteQueue, clock: FakeClock, cool_down: Callable[..., None]) -> None:
+    cool_down(paused_by="digest", until=clock() + SECOND, strikes=3)
+    queue.resume("youtube")
+    state = queue.source("youtube")
+    assert (state.paused_by, state.cooling_until, state.reason, state.strikes) == (None, None, None, 3)
+
+
+def test_strikes_are_forgiven_to_a_source_that_answers_well(
+    queue: SQLiteQueue, clock: FakeClock, cool_down: Callable[..., None], succeed: Callable[..., None]
+) -> None:
+    cool_down("youtube", until=clock() + SECOND, strikes=3)
+    cool_down("other", until=clock() + SECOND, strikes=2)
+    clock.advance(1)
+    succeed("youtube", "never heard of")
+    assert queue.source("youtube") == SourceState(name="youtube")
+    assert queue.source("other").strikes == 2
+    assert [each.name for each in queue.sources()] == ["other", "youtube"]
+
+
+def test_a_success_that_was_on_its_way_ends_no_cool_down_of_others(
+    queue: SQLiteQueue, clock: FakeClock, cool_down: Callable[..., None], succeed: Callable[..., None]
+) -> None:
+    cool_down(until=clock() + 300 * SECOND, strikes=2)
+    before = queue.source("youtube")
+    succeed("youtube")
+    assert queue.source("youtube") == before
+    cool_down("paused", paused_by="digest", error_class=ErrorClass.CONFIG, reason="the key is wrong")
+    before = queue.source("paused")
+    succeed("paused")
+    assert queue.source("paused") == before

@@ -1,0 +1,91 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import BaseModel
+
+import ytworker.testing
+from ytworker import Deferred, Task
+from ytworker.model import SECOND
+from ytworker.testing import FakeClock, FakePort, make_context
+
+
+def test_all_that_is_public_is_there() -> None:
+    assert sorted(ytworker.testing.__all__) == ytworker.testing.__all__
+    assert all(hasattr(ytworker.testing, name) for name in ytworker.testing.__all__)
+
+
+def test_the_clock_moves_when_it_is_told_to() -> None:
+    clock = FakeClock(5)
+    assert (clock(), clock()) == (5, 5)
+    clock.advance(1.5)
+    assert clock() == 5 + 1_500_000
+    clock.advance(-2)
+    assert clock() == 5 - 500_000
+    clock.sleep(10)
+    assert clock() == 5 - 500_000 + 10 * SECOND
+
+
+def test_two_clocks_start_at_the_same_moment() -> None:
+    assert FakeClock()() == FakeClock()()
+
+
+def test_a_context_of_the_fakes_remembers_what_a_scrape_said() -> None:
+    port = FakePort()
+    context = make_context("demo", port=port)
+    context.progress(1, 3, "page 1")
+    context.progress(2)
+    context.budget("youtube").acquire()
+    context.budget("youtube").acquire(100)
+    context.checkpoint.save({"page": 2})
+    context.sleep(2.5)
+    context.suspect("hollow")
+    assert context.enqueue("other", {"q": "x"}, priority=9) == "1"
+    assert context.enqueue("other", {}) == "2"
+    assert port.progressed == [(1, 3, "page 1"), (2, None, None)]
+    assert port.acquired == [("youtube", 1), ("youtube", 100)]
+    assert port.checkpoints == [{"page": 2}]
+    assert context.checkpoint.value == {"page": 2}
+    assert port.slept == [2.5]
+    assert port.suspected == ["hollow"]
+    assert port.enqueued == [("other", {"q": "x"}, {"priority": 9}), ("other", {}, {})]
+
+
+def test_a_context_of_the_fakes_carries_what_it_is_given() -> None:
+    class Section(BaseModel):
+        proxy: str = "p"
+
+    context = make_context("demo", params={"q": 1}, settings={"x": Section()}, checkpoint=[1], attempt=3)
+    assert isinstance(context.task, Task)
+    assert (context.task.type, context.task.params, context.task.attempt) == ("demo", {"q": 1}, 3)
+    assert context.settings == {"x": Section()}
+    assert context.checkpoint.value == [1]
+    assert context.deadline > datetime.now(UTC)
+    assert context.logger.name == "ytworker.test.demo"
+
+
+def test_a_context_of_the_fakes_can_be_stopped() -> None:
+    port = FakePort()
+    context = make_context(port=port)
+    assert not context.cancelled
+    port.stop = True
+    assert context.cancelled
+
+
+def test_a_cooling_source_defers() -> None:
+    port = FakePort(cooling={"youtube": "it rests"})
+    context = make_context(port=port)
+    context.budget("other").acquire()
+    with pytest.raises(Deferred, match="it rests") as caught:
+        context.budget("youtube").acquire()
+    assert caught.value.until > datetime.now(UTC)
+    assert port.acquired == [("other", 1)]
+
+
+def test_a_context_defers_to_aware_times_only() -> None:
+    context = make_context()
+    later = datetime.now(UTC) + timedelta(hours=1)
+    with pytest.raises(Deferred) as caught:
+        context.defer(later, "the premiere starts then")
+    assert (caught.value.until, caught.value.reason) == (later, "the premiere starts then")
+    with pytest.raises(ValueError, match="aware"):
+        context.defer(later.replace(tzinfo=None), "x")
