@@ -29,8 +29,10 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zoo]:
 
 
 @pytest.fixture
-def program(zoo: Zoo) -> Iterator[Program]:
+def program(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
     """The program, with the plugins of the zoo."""
+    monkeypatch.setenv("PYTHONPATH", str(zoo.folder))
+    monkeypatch.setenv("YTWORKER_DURABILITY", "normal")  # these tests are not about power cuts, and syncs are slow
     yield Program(zoo.folder)
     quiet_log()
 

@@ -152,7 +152,7 @@ class Program:
 
     def env(self) -> dict[str, str]:
         """Give the environment of a process of its own, with the zoo on its path."""
-        return {**os.environ, "PYTHONPATH": str(self.folder), "PYTHONWARNINGS": "", **self.environment}
+        return {**os.environ, "PYTHONPATH": str(self.folder), **self.environment}
 
     def apart(self, *arguments: str, timeout: float = 60) -> Done:
         """Run the console script to its end."""
@@ -185,6 +185,8 @@ def quiet_log() -> None:
     log.handlers[:] = []
     log.propagate = True
     log.setLevel(logging.NOTSET)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(None)
 
 
 def _stream() -> io.TextIOWrapper:

@@ -276,6 +276,14 @@ def test_an_unknown_type_says_what_there_is(program: Program, zoo: Zoo, command:
     assert "pip install ytworker-trending" in done.err
 
 
+def test_what_a_plugin_prints_does_not_mix_with_the_data(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", f"print('in scrape')\n{ONE_ITEM}", imported="print('at import')")
+    done = program("scrape", "demo", "--jsonl")
+    assert json.loads(done.out)["id"] == "1"
+    assert "at import" in done.err
+    assert "in scrape" in done.err
+
+
 # -- interruptions
 
 

@@ -253,6 +253,24 @@ def test_a_checkpoint_commits_items_and_a_retry_goes_on_from_it(scrape: Any, que
     assert ids(queue) == [str(n) for n in range(10)]
 
 
+def test_a_claim_that_was_lost_ends_the_scrape_and_writes_nothing(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    module = zoo.worker("demo", f"n = 1\nyield {DEMO}\ncontext.sleep(1)\ncontext.checkpoint.save(1)\nseen.append('on')")
+    service = make_service()
+
+    def lose(_seconds: float) -> None:
+        for worker in queue.workers():
+            queue.remove_worker(worker.id)  # as a rescue would, from another process
+
+    service._sleep = lose
+    done = service.scrape(service.check("demo", {}))
+    assert (done.task.state, done.task.attempt) == (TaskStatus.QUEUED, 0)
+    assert zoo.seen(module) == []
+    assert list(queue.items(ItemFilter())) == []
+    assert "no longer holds" in caplog.text
+
+
 def test_what_was_saved_is_true_whatever_becomes_of_the_task(scrape: Any, queue: SQLiteQueue) -> None:
     done = scrape(f"n = 1\nyield {DEMO}\ncontext.checkpoint.save(1)\nn = 2\nyield {DEMO}\nraise GoneError('end')")
     assert done.task.state is TaskStatus.DEAD

@@ -1,8 +1,9 @@
 """The root command: global options, the table of commands, and the last stop of every error."""
 
+# ruff: noqa: ARG001 - the options of `root` are read from the context, see `_state`
 import sys
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,15 +27,25 @@ _BUILTIN = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class PluginCommand(LazyCommand):
     """A command that a distribution brings through the group ``ytworker.commands``."""
 
+    state: State
+
     def build(self, name: str) -> Any:
-        """Load the plugin's ``typer.Typer``; a broken one costs one line."""
-        from ytworker.plugins.discovery import PluginKind, Policy  # noqa: PLC0415 - only when it is called
+        """Load the plugin's ``typer.Typer`` if all settings let us; a broken one costs one line."""
+        from ytworker.errors import PluginUnavailableError  # noqa: PLC0415 - only when it is called
+        from ytworker.plugins.discovery import PluginKind, discover  # noqa: PLC0415
         from ytworker.plugins.registry import PluginRegistry  # noqa: PLC0415
 
-        command = typer.main.get_command(PluginRegistry(Policy()).load(name, PluginKind.COMMAND))
+        registry = PluginRegistry(catalogue=discover(self.state.policy, [PluginKind.COMMAND]))
+        loaded = registry.load(name, PluginKind.COMMAND)
+        try:
+            command = typer.main.get_command(loaded)
+        except Exception as error:
+            reason = f"its entry point is no usable typer.Typer ({error}); `ytworker plugins block {name}` hides it"
+            raise PluginUnavailableError(name, "broken", reason) from error
         command.name = name
         return command
 
@@ -46,30 +57,42 @@ class RootGroup(LazyGroup):
 
     def entries(self, ctx: Any) -> Mapping[str, LazyCommand]:
         """Give all commands by name."""
-        return {**self._of_plugins(ctx), **self.builtin} if _wants_plugins(ctx) else self.builtin
+        state = _state(ctx)
+        return self.builtin if state.no_plugins else {**self._of_plugins(state), **self.builtin}
 
-    def _of_plugins(self, ctx: Any) -> Mapping[str, LazyCommand]:
+    def _of_plugins(self, state: State) -> Mapping[str, LazyCommand]:
         from ytworker.plugins.discovery import PluginKind, PluginState, discover  # noqa: PLC0415 - reads all metadata
 
-        policy = _state(ctx).policy_of_flags()
-        found = discover(policy, [PluginKind.COMMAND]).values()
+        # A conflict may be settled by a lasting block, which stands in the settings; they are read when it is called.
+        shown = {PluginState.FOUND, PluginState.CONFLICT}
+        found = discover(state.policy_of_flags(), [PluginKind.COMMAND]).values()
         return {
-            info.name: PluginCommand(_target(info.entry_point), info.summary or f"From {info.distribution}.")
+            info.name: PluginCommand("", info.summary or f"From {info.distribution}.", state)
             for info in found
-            if info.state is PluginState.FOUND
+            if info.state in shown
         }
 
 
-def _target(entry_point: EntryPoint | None) -> str:
-    return entry_point.value if entry_point else ""
-
-
-def _wants_plugins(ctx: Any) -> bool:
-    return not _state(ctx).no_plugins
-
-
 def _state(ctx: Any) -> State:
-    return ctx.obj if isinstance(ctx.obj, State) else State()
+    """Give what the global options say; a group looks for its commands before its callback runs."""
+    if not isinstance(ctx.obj, State):
+        given = ctx.params
+        ctx.obj = State(
+            queue=given.get("queue"),
+            config=Path(given["config"]) if given.get("config") else None,
+            no_plugins=bool(given.get("no_plugins")),
+            only=tuple(given.get("only") or ()),
+            block=tuple(given.get("block") or ()),
+            log_level=given.get("log_level"),
+            log_format=given.get("log_format"),
+        )
+    return ctx.obj
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ytworker {__version__}")
+        raise typer.Exit
 
 
 app = make_app(cls=RootGroup, no_args_is_help=True)
@@ -85,24 +108,15 @@ def root(  # noqa: PLR0913, PLR0917 - each is an option that people type
     block: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Do not use this plugin.")] = None,
     log_level: Annotated[str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(metavar="FORMAT", help="console or json.")] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_say_version)
+    ] = False,
 ) -> None:
     """Collect video metadata with plugins, through a queue that loses nothing.
 
     Start with `ytworker plugins list`, then `ytworker scrape TYPE --help`.
     """
-    if version:
-        typer.echo(f"ytworker {__version__}")
-        raise typer.Exit
-    ctx.obj = State(
-        queue=queue,
-        config=config,
-        no_plugins=no_plugins,
-        only=tuple(only or ()),
-        block=tuple(block or ()),
-        log_level=log_level,
-        log_format=log_format,
-    )
+    _state(ctx)
 
 
 def run() -> None:

@@ -87,7 +87,7 @@ def _write(items: Iterator[dict[str, Any]], file: TextIO) -> int:
 @contextmanager
 def _replacing(path: Path, *, force: bool) -> Iterator[TextIO]:
     """Write beside the target and move it there when it is whole: whoever reads it sees the old or the new file."""
-    if path.is_symlink() or (path.exists() and not force):
+    if path.is_symlink() or (path.exists() and not (force and path.is_file())):
         complain(f"{path} is there already; choose another name, or replace a plain file with --force")
         raise typer.Exit(2)
     try:

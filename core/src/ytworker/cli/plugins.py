@@ -102,9 +102,9 @@ def _row(info: PluginInfo) -> tuple[object, ...]:
 
 
 def _load_apart(info: PluginInfo) -> dict[str, Any]:
-    command = [sys.executable, "-m", "ytworker.plugins.probe", info.name]
+    command = [sys.executable, "-m", "ytworker.plugins.probe", info.name, info.distribution or ""]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_SECONDS, check=True)  # noqa: S603 - our own module, a name from metadata
+        done = subprocess.run(command, capture_output=True, timeout=LOAD_SECONDS, check=True)  # noqa: S603 - our own module, a name from metadata
         return dict(jsonlib.loads(done.stdout.splitlines()[-1]))
     except subprocess.TimeoutExpired:
         reason = f"it did not load within {LOAD_SECONDS} s"

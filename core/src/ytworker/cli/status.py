@@ -1,5 +1,6 @@
 """``ytworker status``: how the queue is doing."""
 
+import time
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +8,7 @@ import typer
 from ytworker.cli.lazy import make_app
 from ytworker.cli.output import emit, emit_json, note, seconds_in_words, show_facts, show_table
 from ytworker.cli.state import State
-from ytworker.model import SourceState, rfc3339
+from ytworker.model import Microseconds, SourceState, rfc3339
 from ytworker.queue import WorkerInfo
 
 app = make_app()
@@ -22,7 +23,7 @@ def status(ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help
             "tasks": {status.value: count for status, count in service.queue.counts().items()},
             "oldest_ready_age_seconds": service.oldest_ready_age(),
             "workers": [_worker(each) for each in service.queue.workers()],
-            "sources": [_source(each) for each in service.queue.sources()],
+            "sources": [_source(each, time.time_ns() // 1000) for each in service.queue.sources()],
             "waiting_for_plugins": service.waiting_for_plugins(),
         }
     if json:
@@ -58,10 +59,11 @@ def _worker(worker: WorkerInfo) -> dict[str, Any]:
     }
 
 
-def _source(source: SourceState) -> dict[str, Any]:
+def _source(source: SourceState, now: Microseconds) -> dict[str, Any]:
+    cooling = source.cooling_until is not None and source.cooling_until > now
     return {
         "name": source.name,
-        "state": "paused" if source.paused_by else ("cooling" if source.cooling_until else "free"),
+        "state": "paused" if source.paused_by else ("cooling" if cooling else "free"),
         "until": rfc3339(source.cooling_until),
         "class": source.error_class.value if source.error_class else None,
         "reason": source.reason,

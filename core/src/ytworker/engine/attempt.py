@@ -21,6 +21,11 @@ _PROGRESS_INTERVAL: Microseconds = SECOND
 Sections = Mapping[str, Mapping[str, Any]]
 
 
+def digest(sections: Sections) -> str:
+    """Digest all plugin settings: a source that is paused under one digest is asked again under another."""
+    return hashlib.sha256(json.dumps(sections, sort_keys=True, default=str).encode()).hexdigest()
+
+
 class Enqueuer(Protocol):
     """Validates and enqueues a follow-up task; the service is one."""
 
@@ -43,6 +48,7 @@ class AttemptDeps:
         queue: Where checkpoints and progress go.
         budgets: Who may be asked, and when.
         sections: The raw settings sections of plugins.
+        settings_digest: See :func:`digest`.
         clock: Integer UTC microseconds.
         beat: Told with every message that the attempt is alive, and for how many seconds it may now be silent.
         enqueue: Takes follow-up tasks.
@@ -53,6 +59,7 @@ class AttemptDeps:
     queue: TaskQueue
     budgets: Budgets
     sections: Sections
+    settings_digest: str
     clock: Clock
     beat: Callable[[float], None]
     enqueue: Enqueuer
@@ -93,7 +100,6 @@ class Attempt:
             "failed": self._failed,
             "deferred": self._deferred,
         }
-        self._settings_digest = ""
         self._sources: set[str] = set()
         self.result: TaskResult | None = None
 
@@ -114,9 +120,7 @@ class Attempt:
 
     def _need(self, message: Message) -> Message:
         sections = {name: dict(self._deps.sections.get(name, {})) for name in message["sections"]}
-        text = json.dumps(sections, sort_keys=True, default=str)
-        self._settings_digest = hashlib.sha256(text.encode()).hexdigest()
-        return {"sections": json.loads(text)}
+        return {"sections": json.loads(json.dumps(sections, default=str))}  # TOML has dates, JSON has not
 
     def _take(self, message: Message) -> Message:
         items = [Item.model_validate(each) for each in message["items"]]
@@ -154,7 +158,7 @@ class Attempt:
         if stop:
             return stop
         source = str(message["source"])
-        answer = self._deps.budgets.acquire(source, int(message["cost"]), self._settings_digest)
+        answer = self._deps.budgets.acquire(source, int(message["cost"]), self._deps.settings_digest)
         if isinstance(answer, Refused):
             return {"until": answer.until, "reason": answer.reason}
         self._sources.add(source)
@@ -199,7 +203,7 @@ class Attempt:
         return self._end(TaskResult(success=False, deferred_until=until, reason=reason, earlier=self._stored))
 
     def _end(self, result: TaskResult) -> Message:
-        self.result = replace(result, sources=frozenset(self._sources), settings_digest=self._settings_digest)
+        self.result = replace(result, sources=frozenset(self._sources), settings_digest=self._deps.settings_digest)
         return {}
 
     def _late(self) -> ErrorInfo:

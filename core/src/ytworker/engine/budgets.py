@@ -106,8 +106,8 @@ class Budgets:
         if state.paused_by is not None:
             if state.paused_by == settings_digest:
                 return Refused(now + round(PAUSED_RECHECK_SECONDS * SECOND), f"{source} is paused: {state.reason}")
-            self.queue.resume(source)
-        elif state.cooling_until is not None and state.cooling_until > now:
+            self.queue.unpause(source)
+        if state.cooling_until is not None and state.cooling_until > now:
             return Refused(state.cooling_until, f"{source} cools down: {state.reason}")
         bucket = self._buckets.setdefault(source, Bucket(self.pace, now))
         return Granted(bucket.take(cost, now))

@@ -1,5 +1,7 @@
 """Where a task runs: a seam. The inline executor runs it in this process; a child process speaks the same messages."""
 
+import sys
+from contextlib import redirect_stdout
 from typing import Protocol
 
 from ytworker.engine.runner import Exchange, TaskRunner
@@ -27,7 +29,8 @@ class InlineExecutor:
 
     def run(self, line: str, exchange: Exchange) -> None:
         """See :class:`Executor`."""
-        self._runner.run(line, exchange)
+        with redirect_stdout(sys.stderr):  # stdout is for data, and what a plugin prints is none
+            self._runner.run(line, exchange)
 
     def close(self) -> None:
         """See :class:`Executor`."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol, Self
 
-from ytworker.engine.attempt import Attempt, AttemptDeps, Enqueuer, Observer, Sections
+from ytworker.engine.attempt import Attempt, AttemptDeps, Enqueuer, Observer, Sections, digest
 from ytworker.engine.budgets import Budgets, Pace
 from ytworker.engine.executor import Executor, InlineExecutor
 from ytworker.engine.lease import LeaseKeeper
@@ -306,6 +306,7 @@ class WorkerFactory:
             queue=self.queue,
             budgets=Budgets(self.queue, self.clock, self.pace),
             sections=self.sections,
+            settings_digest=digest(self.sections),
             clock=self.clock,
             beat=lambda _seconds: None,
             enqueue=self.enqueue,

@@ -1,4 +1,7 @@
-"""Loads one plugin in a process of its own and prints what loaded: ``python -m ytworker.plugins.probe NAME``."""
+"""Loads one plugin in a process of its own and prints what loaded.
+
+``python -m ytworker.plugins.probe NAME [DISTRIBUTION]``
+"""
 
 import json
 import os
@@ -11,9 +14,15 @@ from ytworker.plugins.discovery import PluginKind, PluginState, Policy, discover
 from ytworker.plugins.registry import PluginRegistry
 
 
-def probe(name: str) -> dict[str, Any]:
-    """Load a worker plugin and give its state, its parameters as JSON Schema and the time it took."""
-    registry = PluginRegistry(catalogue=discover(Policy(), [PluginKind.WORKER]))
+def probe(name: str, distribution: str | None = None) -> dict[str, Any]:
+    """Load a worker plugin and give its state, its parameters as JSON Schema and the time it took.
+
+    Args:
+        name: The entry-point name.
+        distribution: Whose, where two have the same name and the asker has settled on one.
+    """
+    policy = Policy(only=[distribution] if distribution else ())
+    registry = PluginRegistry(catalogue=discover(policy, [PluginKind.WORKER]))
     started = time.perf_counter()
     try:
         model = registry.parameters(name)
@@ -32,7 +41,7 @@ def main() -> None:
     """Print the answer as the last line; whatever a plugin prints goes to stderr."""
     answer = os.dup(1)
     os.dup2(2, 1)
-    text = json.dumps(probe(sys.argv[1]))
+    text = json.dumps(probe(*sys.argv[1:]))
     os.write(answer, f"{text}\n".encode())
 
 

@@ -2,8 +2,9 @@
 
 import inspect
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -103,7 +104,8 @@ class PluginRegistry:
         if info.entry_point is None:
             msg = "it has no entry point"
             raise TypeError(msg)
-        loaded: object = info.entry_point.load()
+        with redirect_stdout(sys.stderr):  # stdout is for data, and what a plugin prints is none
+            loaded: object = info.entry_point.load()
         if info.kind in {PluginKind.QUEUE, PluginKind.COMMAND}:
             return loaded
         plugin = self._instance(loaded, info) if inspect.isclass(loaded) else loaded

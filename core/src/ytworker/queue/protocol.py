@@ -8,8 +8,8 @@ take a :class:`~ytworker.model.Claim` are fenced: they raise :class:`~ytworker.e
 nothing when the claim no longer holds its task.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from ytworker.model import (
@@ -103,7 +103,6 @@ class ItemFilter:
     source: str | None = None
     kind: str | None = None
     limit: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class TaskQueue(Protocol):
@@ -223,7 +222,10 @@ class TaskQueue(Protocol):
         """List every source that ever cooled down or was paused."""
 
     def resume(self, name: str) -> None:
-        """End a source's cool-down or pause."""
+        """End a source's cool-down and pause, by hand."""
+
+    def unpause(self, name: str) -> None:
+        """End a source's pause because the settings changed; a cool-down goes on."""
 
     def counter(self, name: str) -> int:
         """Give one of the queue's own counters, such as ``stale_writes``."""

@@ -189,6 +189,9 @@ class SQLiteQueue:
     def resume(self, name: str) -> None:
         sources.resume(self._database, name)
 
+    def unpause(self, name: str) -> None:
+        sources.unpause(self._database, name)
+
     def counter(self, name: str) -> int:
         rows = self._database.execute(_COUNTER, (name,))
         return int(rows[0][0]) if rows else 0

@@ -132,7 +132,13 @@ def _encodable(value: Any) -> Any:
 def _make_private(path: Path) -> None:
     """Make file and folder for their owner only; SQLite gives its log files the mode of the database."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o600)  # somebody copied it there; parameters are nobody else's business
+    finally:
+        os.close(descriptor)
 
 
 def _explain(error: sqlite3.Error | OSError) -> str:

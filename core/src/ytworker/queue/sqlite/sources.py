@@ -20,6 +20,9 @@ _FREE = """
 UPDATE source SET strikes = 0, cooling_until = NULL, reason = NULL, class = NULL
  WHERE name = ?1 AND paused_by IS NULL AND coalesce(cooling_until, 0) <= ?2
 """
+_UNPAUSE = """
+UPDATE source SET paused_by = NULL, reason = CASE WHEN cooling_until IS NULL THEN NULL ELSE reason END WHERE name = ?
+"""
 _RESUME = "UPDATE source SET cooling_until = NULL, reason = NULL, paused_by = NULL WHERE name = ?"
 
 
@@ -50,8 +53,13 @@ def forgive(database: Database, names: Collection[str], now: Microseconds) -> No
 
 
 def resume(database: Database, name: str) -> None:
-    """End a cool-down or a pause by hand, or because the settings changed."""
+    """End a cool-down and a pause by hand."""
     database.change(_RESUME, (name,))
+
+
+def unpause(database: Database, name: str) -> None:
+    """End a pause because the settings changed; a cool-down goes on."""
+    database.change(_UNPAUSE, (name,))
 
 
 def _source(row: Row) -> SourceState:

@@ -1,0 +1,402 @@
+"""The commands that look: ``tasks``, ``dead``, ``items``, ``status`` and ``config``; and the exit codes of errors."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugin_helpers import ONE_ITEM, Program, Zoo
+from ytworker import ErrorClass
+from ytworker.cli.output import seconds_in_words
+from ytworker.errors import StoreError
+from ytworker.model import NewTask
+from ytworker.queue import CoolDown, TaskFilter
+from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.settings import sqlite_url
+from ytworker.testing import FakeClock
+
+pytest_plugins = ["plugin_fixtures"]
+
+ERROR = "ThrottledError('slow down', source='site')"
+SHAPE = [
+    "id",
+    "type",
+    "state",
+    "priority",
+    "attempt",
+    "max_attempts",
+    "timeout_seconds",
+    "created_at",
+    "run_at",
+    "started_at",
+    "finished_at",
+    "key",
+    "params",
+    "outcome",
+    "error_class",
+    "error",
+    "fingerprint",
+    "reason",
+]
+
+
+@pytest.fixture
+def some(program: Program, zoo: Zoo) -> Program:
+    """The program with a task in each of four states."""
+    zoo.worker("good", ONE_ITEM)
+    zoo.worker("gone", "raise GoneError('it was removed')")
+    zoo.worker("late", f"raise {ERROR}")
+    for name in ("good", "gone", "late"):
+        program("scrape", name)
+    program("enqueue", "good", "--param", "a=[1]")
+    return program
+
+
+def shown(program: Program, *arguments: str) -> Any:
+    done = program(*arguments, "--json")
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+EMPTY = {
+    ("tasks", "list"): "ytworker enqueue TYPE",
+    ("dead", "list"): "no dead letters",
+    ("items", "list"): "no items yet",
+    ("status",): "the queue is empty",
+}
+
+
+@pytest.mark.parametrize(("command", "hint"), EMPTY.items(), ids=map(" ".join, EMPTY))
+def test_an_empty_queue_gives_a_hint_on_stderr(program: Program, command: tuple[str, ...], hint: str) -> None:
+    done = program(*command)
+    assert done.code == 0
+    assert hint in done.err
+    assert hint not in done.out
+
+
+@pytest.mark.parametrize("command", [("tasks", "list"), ("dead", "list"), ("items", "list")])
+def test_an_empty_list_is_an_empty_array(program: Program, command: tuple[str, ...]) -> None:
+    assert shown(program, *command) == []
+
+
+def test_tasks_have_a_stable_shape(some: Program) -> None:
+    tasks = shown(some, "tasks", "list")
+    assert [list(task) for task in tasks] == [SHAPE] * 4
+    assert [(task["id"], task["type"], task["state"]) for task in tasks] == [
+        ("4", "good", "queued"),
+        ("3", "late", "scheduled"),
+        ("2", "gone", "dead"),
+        ("1", "good", "completed"),
+    ]
+    table = some("tasks", "list").out
+    for words in ("completed (ok)", "it was removed", "slow down", "0/5", "a=[1]"):
+        assert words in table
+
+
+@pytest.mark.parametrize(
+    ("filters", "ids"),
+    [
+        (["--state", "queued"], ["4"]),
+        (["--state", "queued", "--state", "dead"], ["4", "2"]),
+        (["--type", "good"], ["4", "1"]),
+        (["--type", "good", "--state", "completed"], ["1"]),
+        (["--limit", "2"], ["4", "3"]),
+        (["--type", "nothing"], []),
+    ],
+)
+def test_tasks_are_filtered(some: Program, filters: list[str], ids: list[str]) -> None:
+    assert [task["id"] for task in shown(some, "tasks", "list", *filters)] == ids
+
+
+@pytest.mark.parametrize("filters", [["--state", "lost"], ["--limit", "0"], ["--limit", "x"]])
+def test_a_filter_that_does_not_fit_is_a_usage_error(program: Program, filters: list[str]) -> None:
+    assert program("tasks", "list", *filters).code == 2
+
+
+def test_one_task_is_shown_with_its_attempts(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", "raise KeyError('views')", version="3.1")
+    program("enqueue", "demo", "--max-attempts", "1")
+    program("run", "--until-empty")
+    task = shown(program, "tasks", "show", "1")
+    assert list(task) == [*SHAPE, "items", "attempts"]
+    (attempt,) = task["attempts"]
+    assert (attempt["attempt"], attempt["error_class"], attempt["type"]) == (1, "bug", "builtins.KeyError")
+    assert (attempt["plugin_version"], attempt["worker"].isdigit()) == ("3.1", True)
+    told = program("tasks", "show", "1").out
+    assert "Traceback (most recent call last)" in told
+    assert "raise KeyError('views')" in told
+
+
+def test_a_task_that_is_not_there_is_an_error_of_the_work(program: Program) -> None:
+    for number in ("7", str(2**70)):
+        done = program("tasks", "show", number)
+        assert (done.code, done.out) == (1, "")
+        assert f"there is no task {number}" in done.err
+    assert program("tasks", "show", "seven").code == 2
+
+
+def test_the_status_has_a_stable_shape(some: Program) -> None:
+    status = shown(some, "status")
+    assert status["tasks"] == {"queued": 1, "claimed": 0, "scheduled": 1, "completed": 1, "dead": 1, "cancelled": 0}
+    assert list(status) == ["tasks", "oldest_ready_age_seconds", "workers", "sources", "waiting_for_plugins"]
+    assert status["oldest_ready_age_seconds"] >= 0
+    assert status["workers"] == []
+    (source,) = status["sources"]
+    assert list(source) == ["name", "state", "until", "class", "reason"]
+    assert (source["name"], source["state"], source["class"], source["reason"]) == (
+        "site",
+        "cooling",
+        "throttled",
+        "slow down",
+    )
+    told = some("status").out
+    assert "oldest ready task waits for" in told
+    assert "slow down" in told
+
+
+def test_the_status_shows_workers_and_what_a_source_is_now(program: Program, home: Path) -> None:
+    file = home / "data" / "ytworker" / "queue.db"
+    past = FakeClock()
+    queue = SQLiteQueue(sqlite_url(file), clock=past)
+    worker = queue.add_worker(lease_seconds=60)
+    for name, change in (("over", {"until": past() + 1}), ("paused", {"paused_by": "digest"})):
+        queue.enqueue([NewTask(type="x", params={})])
+        claim = queue.claim_task(worker, queue.tasks(TaskFilter())[0].id)
+        assert claim is not None
+        rest = CoolDown(source=name, error_class=ErrorClass.THROTTLED, reason="r", **change)  # type: ignore[arg-type]
+        queue.defer(claim, past() + 1, "r", cool_down=rest)
+    queue.close()
+    status = shown(program, "status")
+    assert {source["name"]: source["state"] for source in status["sources"]} == {"over": "free", "paused": "paused"}
+    (seen,) = status["workers"]
+    assert (seen["id"], seen["pid"]) == (str(worker), os.getpid())
+    assert list(seen) == ["id", "host", "pid", "version", "started_at", "seen_at", "lease_until"]
+    assert "workers" in program("status").out
+
+
+# -- items
+
+
+def test_items_are_listed_and_filtered(program: Program, zoo: Zoo) -> None:
+    zoo.worker("one", "for n in range(3):\n    yield {'source': 't', 'kind': 'video', 'id': f'a{n}'}")
+    zoo.worker("two", "yield {'source': 't', 'kind': 'video', 'id': 'b'}")
+    for name in ("one", "two"):
+        program("scrape", name)
+    assert {item["id"] for item in shown(program, "items", "list")} == {"a0", "a1", "a2", "b"}
+    assert [item["id"] for item in shown(program, "items", "list", "--task", "1")] == ["a0", "a1", "a2"]
+    assert [item["id"] for item in shown(program, "items", "list", "--type", "two")] == ["b"]
+    assert len(shown(program, "items", "list", "--limit", "2")) == 2
+    assert program("items", "list").out.split()[0] == "ID"
+
+
+def test_items_are_exported_as_lines(some: Program, tmp_path: Path) -> None:
+    done = some("items", "export", "--format", "jsonl")
+    (line,) = done.out.splitlines()
+    assert (json.loads(line)["id"], json.loads(line)["schema"]) == ("1", "ytworker.item")
+    assert "1 item exported" in done.err
+    file = tmp_path / "out.jsonl"
+    assert some("items", "export", "--output", str(file)).code == 0
+    assert file.read_text("utf-8") == done.out
+    assert sorted(each.name for each in tmp_path.iterdir() if each.name.startswith(".ytworker")) == []
+
+
+def test_an_existing_file_is_kept_unless_forced(some: Program, tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl"
+    file.write_text("precious")
+    done = some("items", "export", "--output", str(file))
+    assert (done.code, file.read_text()) == (2, "precious")
+    assert "--force" in done.err
+    assert some("items", "export", "--output", str(file), "--force").code == 0
+    assert json.loads(file.read_text())["id"] == "1"
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_links_and_folders_are_never_replaced(some: Program, tmp_path: Path, force: list[str]) -> None:
+    target, link, dangling, folder = (tmp_path / name for name in ("target", "link", "dangling", "folder"))
+    target.write_text("precious")
+    link.symlink_to(target)
+    dangling.symlink_to(tmp_path / "nowhere")
+    folder.mkdir()
+    for path in (link, dangling, folder):
+        done = some("items", "export", "--output", str(path), *force)
+        assert (done.code, done.out) == (2, "")
+        assert "is there already" in done.err
+    assert target.read_text() == "precious"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_folder_that_is_not_there_is_a_usage_error(some: Program, tmp_path: Path) -> None:
+    done = some("items", "export", "--output", str(tmp_path / "no" / "out.jsonl"))
+    assert done.code == 2
+    assert "cannot be written" in done.err
+
+
+def test_an_export_that_fails_leaves_the_old_file(
+    some: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_arguments: object) -> Any:
+        yield {"id": "1"}
+        msg = "the disk is gone"
+        raise StoreError(msg)
+
+    monkeypatch.setattr(SQLiteQueue, "items", fails)
+    file = tmp_path / "out.jsonl"
+    file.write_text("precious")
+    done = some("items", "export", "--output", str(file), "--force")
+    assert done.code == 1
+    assert "the disk is gone" in done.err
+    assert file.read_text() == "precious"
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".ytworker")] == []
+
+
+def test_only_known_formats(program: Program) -> None:
+    assert program("items", "export", "--format", "xml").code == 2
+
+
+# -- config
+
+CANARY = "c4n4ry"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        f'proxy = "http://user:{CANARY}@proxy.example:8080/path"',
+        f'proxy = "user:{CANARY}@proxy.example:8080"',
+        f'proxy = "http://user:{CANARY}@[::1"',
+        f'proxy = "socks5://{CANARY}@proxy.example"',
+        f'api_key = "{CANARY}"',
+        f'url = "https://api.example/v3?part=x&api_key={CANARY}&n=1"',
+        f'token = "{CANARY}"',
+        f'Password = "{CANARY}"',
+        f'cookies = "{CANARY}"',
+        f'client_secret = ["{CANARY}"]',
+        f'proxies = ["http://a:{CANARY}@b/", "http://plain/"]',
+        f'accounts = [{{name = "me", key = "{CANARY}"}}]',
+        f'accounts = \'[{{"name": "me", "key": "{CANARY}"}}]\'',
+        f'keys = {{main = "{CANARY}"}}',
+        f'deep = {{deeper = {{api_token = "{CANARY}"}}}}',
+    ],
+)
+def test_secrets_are_masked(program: Program, tmp_path: Path, setting: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f"[plugins.demo]\nplain = 'visible'\n{setting}\n")
+    for form in ([], ["--json"]):
+        done = program("--config", str(file), "config", "show", *form)
+        assert done.code == 0, done.err
+        assert CANARY not in done.out + done.err
+        assert "visible" in done.out
+        assert "****" in done.out
+
+
+def test_what_is_no_secret_is_shown(program: Program, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(
+        "[plugins.demo]\nchannel = '@NASA'\nproxy = 'http://proxy.example:8080'\ncookie_file = '/home/me/c.txt'\n"
+        "mail = 'me@example.org'\nkeywords = 'cats'\nurl = 'https://www.youtube.com/@NASA'\nempty_key = ''\n"
+        "list = ['a', 1]\ntext = '[not json'\n"
+    )
+    rows = {row["name"]: row["value"] for row in shown(program, "--config", str(file), "config", "show")}
+    assert {name.removeprefix("plugins.demo."): value for name, value in rows.items() if "demo" in name} == {
+        "channel": "@NASA",
+        "proxy": "http://proxy.example:8080",
+        "cookie_file": "/home/me/c.txt",
+        "mail": "me@example.org",
+        "keywords": "cats",
+        "url": "https://www.youtube.com/@NASA",
+        "empty_key": "",
+        "list": ["a", 1],
+        "text": "[not json",
+    }
+
+
+def test_the_origin_of_each_value_is_told(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("max_attempts = 3\nstrategy = 'fifo'\n")
+    monkeypatch.setenv("YTWORKER_MAX_ATTEMPTS", "4")
+    monkeypatch.setenv("YTWORKER_PLUGINS__DEMO__API_KEY", CANARY)
+    rows = {
+        row["name"]: (row["value"], row["origin"])
+        for row in shown(program, "--config", str(file), "--log-level", "error", "config", "show")
+    }
+    assert rows["max_attempts"] == (4, "YTWORKER_MAX_ATTEMPTS")
+    assert rows["strategy"] == ("fifo", f"strategy in {file}")
+    assert rows["log_level"] == ("error", "--log-level")
+    assert rows["timeout_seconds"] == (900.0, "default")
+    assert rows["plugins.demo.api_key"] == ("********", "YTWORKER_PLUGINS__DEMO__API_KEY")
+    assert "config file:" in program("config", "show").err
+    assert "(not there)" in program("config", "show").err
+
+
+# -- errors
+
+
+def test_settings_that_do_not_fit_are_a_usage_error_without_their_value(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YTWORKER_MAX_ATTEMPTS", CANARY)
+    done = program("tasks", "list")
+    assert (done.code, done.out) == (2, "")
+    assert "YTWORKER_MAX_ATTEMPTS" in done.err
+    assert CANARY not in done.err
+
+
+def test_a_variable_that_nothing_reads_is_told(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YTWORKER_MAX_ATEMPTS", "3")
+    done = program("tasks", "list")
+    assert done.code == 0
+    assert "did you mean YTWORKER_MAX_ATTEMPTS?" in done.err
+    assert done.err.count("warning") == 1
+
+
+@pytest.mark.parametrize("command", [("tasks", "list"), ("status",), ("items", "export"), ("run", "--until-empty")])
+def test_a_queue_that_cannot_be_opened_is_an_error_of_the_work(
+    program: Program, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "not a queue").write_text("hello " * 1000)
+    done = program("--queue", str(tmp_path / "not a queue"), *command)
+    assert (done.code, done.out) == (1, "")
+    assert "not a queue of ytworker" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_an_unknown_kind_of_queue_is_told(program: Program) -> None:
+    done = program("--queue", "cheese://brie", "status")
+    assert done.code == 1
+    assert "no backend for the queue cheese://" in done.err
+
+
+def test_what_is_not_ours_keeps_its_traceback(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_queue: object) -> Any:
+        msg = "not ours"
+        raise ZeroDivisionError(msg)
+
+    monkeypatch.setattr(SQLiteQueue, "counts", fails)
+    with pytest.raises(ZeroDivisionError):
+        program("status")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5399, "90 min"), (5400, "1.5 h")]
+)
+def test_spans_are_said_in_words(seconds: float, words: str) -> None:
+    assert seconds_in_words(seconds) == words
+
+
+def test_a_traceback_is_a_field_of_a_json_record(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", "try:\n    1 / 0\nexcept ZeroDivisionError:\n    context.logger.exception('oops')\nreturn []")
+    done = program("--log-format", "json", "scrape", "demo")
+    (record,) = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
+    assert record["message"] == "oops"
+    assert "ZeroDivisionError" in record["traceback"]
+
+
+def test_every_group_and_command_has_help(program: Program) -> None:
+    from ytworker.cli.app import _BUILTIN
+
+    for name in _BUILTIN:
+        done = program(name, "--help")
+        assert done.code == 0
+        assert "Usage:" in done.out
