@@ -87,8 +87,8 @@ def alone(session: nox.Session, member: str) -> None:
     data = f"--data-file={session.create_tmp()}/coverage"
     session.run("python", "-m", "coverage", "run", data, "-m", "pytest", f"{folder}/tests", *session.posargs)
     session.run("python", "-m", "coverage", "combine", data, env={}, success_codes=[0, 1], silent=True)
-    include = f"--include=*/{PACKAGES[member]}/*"
-    session.run("python", "-m", "coverage", "report", data, include, "--fail-under=90")
+    include = f"--include=*/src/{PACKAGES[member]}/*"
+    session.run("python", "-m", "coverage", "report", data, include, "--precision=2", "--fail-under=90.01")
 
 
 @nox.session

@@ -248,7 +248,7 @@ def test_the_log_of_a_worker_is_talkative_unless_told_otherwise(program: Program
     done = program("--log-format", "json", "run", "--until-empty")
     records = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
     assert "on it" in [record["message"] for record in records]
-    assert {"ts", "level", "event", "message", "pid"} <= set(records[0])
+    assert {"ts", "level", "logger", "message", "pid"} <= set(records[0])
 
 
 SLOW = """

@@ -161,7 +161,7 @@ def test_the_status_shows_workers_and_what_a_source_is_now(program: Program, hom
     past = FakeClock()
     queue = SQLiteQueue(sqlite_url(file), clock=past)
     worker = queue.add_worker(lease_seconds=60)
-    for name, change in (("over", {"until": past() + 1}), ("paused", {"paused_by": "digest"})):
+    for name, change in (("over", {"until": past() + 1}), ("paused", {"until": 2**52, "paused_by": "digest"})):
         queue.enqueue([NewTask(type="x", params={})])
         claim = queue.claim_task(worker, queue.tasks(TaskFilter())[0].id)
         assert claim is not None

@@ -54,8 +54,8 @@ TABLE: dict[str, tuple[str, str, int, float | None]] = {
     "restricted": ("RestrictedError('x')", "dead", 1, None),
     "invalid": ("PermanentError('x')", "dead", 1, None),
     "config": ("ConfigError('x', source='site')", "scheduled", 0, HOUR),
-    "unavailable": ("TaskError('x', error_class=ErrorClass.UNAVAILABLE)", "queued", 0, None),
-    "store": ("TaskError('x', error_class=ErrorClass.STORE)", "queued", 0, None),
+    "unavailable": ("TaskError('x', error_class=ErrorClass.UNAVAILABLE)", "dead", 2, None),
+    "store": ("TaskError('x', error_class=ErrorClass.STORE)", "dead", 2, None),
     "a broken connection": ("ConnectionResetError('x')", "dead", 5, None),
     "a status": ("type('E', (Exception,), {'status': 404})('x')", "dead", 1, None),
 }

@@ -66,30 +66,39 @@ def test_a_later_strike_prolongs_and_never_shortens(
     cool_down(until=clock() + 600 * SECOND, strikes=1)
     cool_down(until=clock() + 300 * SECOND, strikes=2, reason="again")
     state = queue.source("youtube")
-    assert (state.cooling_until, state.strikes, state.reason) == (clock() + 600 * SECOND, 2, "again")
+    assert (state.cooling_until, state.strikes, state.reason) == (clock() + 600 * SECOND, 1, "slow down")
     cool_down(until=clock() + 1200 * SECOND, strikes=3, error_class=ErrorClass.BLOCKED)
     state = queue.source("youtube")
     assert (state.cooling_until, state.strikes, state.error_class) == (clock() + 1200 * SECOND, 3, ErrorClass.BLOCKED)
 
 
-def test_a_pause_has_no_end_of_its_own(queue: SQLiteQueue, cool_down: Callable[..., None]) -> None:
-    cool_down(paused_by="digest", error_class=ErrorClass.CONFIG, reason="the key is wrong")
+def pause(until: int, paused_by: str = "digest", reason: str = "the key is wrong") -> dict[str, Any]:
+    return {"until": until, "paused_by": paused_by, "error_class": ErrorClass.CONFIG, "reason": reason}
+
+
+def test_a_pause_remembers_the_settings_it_is_for(queue: SQLiteQueue, cool_down: Callable[..., None]) -> None:
+    cool_down(**pause(5))
     assert queue.source("youtube") == SourceState(
-        name="youtube", reason="the key is wrong", strikes=1, error_class=ErrorClass.CONFIG, paused_by="digest"
+        name="youtube", paused_until=5, pause_reason="the key is wrong", paused_by="digest"
     )
 
 
-def test_a_cool_down_does_not_end_a_pause(queue: SQLiteQueue, clock: FakeClock, cool_down: Callable[..., None]) -> None:
-    cool_down(paused_by="digest", error_class=ErrorClass.CONFIG, reason="the key is wrong")
-    cool_down(until=clock() + SECOND)
+def test_a_pause_and_a_cool_down_do_not_touch_each_other(
+    queue: SQLiteQueue, clock: FakeClock, cool_down: Callable[..., None]
+) -> None:
+    cool_down(until=clock() + 9 * SECOND, strikes=2, error_class=ErrorClass.BLOCKED)
+    cool_down(**pause(clock() + SECOND))
     state = queue.source("youtube")
-    assert (state.paused_by, state.reason, state.cooling_until) == ("digest", "the key is wrong", clock() + SECOND)
-    cool_down(paused_by="other", error_class=ErrorClass.CONFIG, reason="still wrong")
-    assert (queue.source("youtube").paused_by, queue.source("youtube").reason) == ("other", "still wrong")
+    assert (state.cooling_until, state.strikes, state.error_class) == (clock() + 9 * SECOND, 2, ErrorClass.BLOCKED)
+    assert (state.paused_by, state.pause_reason) == ("digest", "the key is wrong")
+    queue.unpause("youtube")
+    state = queue.source("youtube")
+    assert (state.paused_by, state.cooling_until, state.strikes) == (None, clock() + 9 * SECOND, 2)
 
 
 def test_a_source_can_be_resumed_by_hand(queue: SQLiteQueue, clock: FakeClock, cool_down: Callable[..., None]) -> None:
-    cool_down(paused_by="digest", until=clock() + SECOND, strikes=3)
+    cool_down(until=clock() + SECOND, strikes=3)
+    cool_down(**pause(clock() + SECOND))
     queue.resume("youtube")
     state = queue.source("youtube")
     assert (state.paused_by, state.cooling_until, state.reason, state.strikes) == (None, None, None, 3)
@@ -114,7 +123,11 @@ def test_a_success_that_was_on_its_way_ends_no_cool_down_of_others(
     before = queue.source("youtube")
     succeed("youtube")
     assert queue.source("youtube") == before
-    cool_down("paused", paused_by="digest", error_class=ErrorClass.CONFIG, reason="the key is wrong")
-    before = queue.source("paused")
-    succeed("paused")
-    assert queue.source("paused") == before
+
+
+def test_a_success_ends_a_pause(
+    queue: SQLiteQueue, cool_down: Callable[..., None], succeed: Callable[..., None]
+) -> None:
+    cool_down(**pause(5))
+    succeed("youtube")
+    assert queue.source("youtube") == SourceState(name="youtube")

@@ -39,8 +39,8 @@ def test_a_context_of_the_fakes_remembers_what_a_scrape_said() -> None:
     context.checkpoint.save({"page": 2})
     context.sleep(2.5)
     context.suspect("hollow")
-    assert context.enqueue("other", {"q": "x"}, priority=9) == "1"
-    assert context.enqueue("other", {}) == "2"
+    context.enqueue("other", {"q": "x"}, priority=9)
+    context.enqueue("other", {})
     assert port.progressed == [(1, 3, "page 1"), (2, None, None)]
     assert port.acquired == [("youtube", 1), ("youtube", 100)]
     assert port.checkpoints == [{"page": 2}]

@@ -5,7 +5,7 @@ message, in a plugin author's test it is :class:`ytworker.testing.FakePort`.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from logging import Logger, LoggerAdapter
 from typing import Any, NoReturn, Protocol
 
@@ -20,6 +20,9 @@ class Deferred(BaseException):
     """Leaves the scrape because it asked to wait; a BaseException, so that ``except Exception`` does not swallow it."""
 
     def __init__(self, until: datetime, reason: str) -> None:
+        if until.tzinfo is None:
+            msg = "a deferral needs an aware datetime, such as datetime.now(UTC) + timedelta(hours=1)"
+            raise ValueError(msg)
         super().__init__(reason)
         self.until = until
         self.reason = reason
@@ -47,8 +50,8 @@ class Port(Protocol):
     def suspect(self, reason: str) -> None:
         """Mark this attempt's items as doubtful."""
 
-    def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> str:
-        """Put a follow-up task into the queue and give its id."""
+    def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+        """Ask for a follow-up task."""
 
     def cancelled(self) -> bool:
         """Tell whether the scrape should stop."""
@@ -74,7 +77,7 @@ class Checkpoint:
 
 
 class Budget:
-    """The pacing of one source, shared by everybody who asks it."""
+    """The pacing of one source: this process's own pace, and the cool-downs that all processes share."""
 
     def __init__(self, port: Port, source: str) -> None:
         self._port = port
@@ -122,7 +125,7 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the scrape should stop: cancelled, shutting down, or past its deadline."""
+        """Whether the scrape should stop: past its deadline, or its task is being given back."""
         return self._port.cancelled()
 
     def progress(self, done: int, total: int | None = None, note: str | None = None) -> None:
@@ -154,10 +157,7 @@ class Context:
             Deferred: Always.
             ValueError: ``until`` has no time zone.
         """
-        if until.tzinfo is None:
-            msg = "defer(until) needs an aware datetime, such as datetime.now(UTC) + timedelta(hours=1)"
-            raise ValueError(msg)
-        raise Deferred(until.astimezone(UTC), reason)
+        raise Deferred(until, reason)
 
     def suspect(self, reason: str) -> None:
         """Mark this attempt's items as doubtful: they are kept apart and never overwrite good ones.
@@ -167,18 +167,18 @@ class Context:
         """
         self._port.suspect(reason)
 
-    def enqueue(self, task_type: str, params: Mapping[str, Any], **options: Any) -> str:
-        """Put a follow-up task into the queue.
+    def enqueue(self, task_type: str, params: Mapping[str, Any], **options: Any) -> None:
+        """Ask for a follow-up task.
+
+        It is put into the queue in the transaction of the next checkpoint or of the task's completion, so that an
+        attempt that fails leaves none behind and its retry makes no second one.
 
         Args:
             task_type: Its task type.
             params: Its parameters, a JSON object.
             **options: ``priority``, ``key``, ``max_attempts`` and ``timeout_seconds``.
 
-        Returns:
-            The id of the task, or of the live task with the same key.
-
         Raises:
-            ParametersError: The parameters do not fit; nothing was put into the queue.
+            ParametersError: The parameters do not fit.
         """
-        return self._port.enqueue(task_type, params, options)
+        self._port.enqueue(task_type, params, options)

@@ -28,9 +28,13 @@ A plugin raises the classes below TaskError, or any other exception: what is unk
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import ClassVar
 
 from ytworker.model import ErrorClass
+
+MAX_RETRY_AFTER = 366 * 24 * 3600
+"""Seconds; nobody waits for longer than a year."""
 
 
 class YtworkerError(Exception):
@@ -60,8 +64,17 @@ class TaskError(YtworkerError):
     ) -> None:
         super().__init__(message)
         self.error_class = error_class or self.default_class
-        self.retry_after = retry_after
-        self.source = source
+        self.retry_after = as_seconds(retry_after)
+        self.source = None if source is None else str(source)
+
+
+def as_seconds(value: object) -> float | None:
+    """Make a plugin's ``retry_after`` fit: an error about an error would hide the first one."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN
+        return None
+    return float(min(max(value, 0), MAX_RETRY_AFTER))
 
 
 class RetryableError(TaskError):

@@ -234,6 +234,8 @@ class TaskResult:
         sources: Whom the attempt asked.
         settings_digest: Digest of the plugin settings that it ran under.
         plugin_version: Version of the plugin that ran, if known.
+        waits_for: The source that a deferred scrape waits for, if any.
+        follow_ups: The tasks that it asked for since its last checkpoint.
     """
 
     success: bool
@@ -246,6 +248,8 @@ class TaskResult:
     sources: frozenset[str] = frozenset()
     settings_digest: str = ""
     plugin_version: str | None = None
+    waits_for: str | None = None
+    follow_ups: tuple[NewTask, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -361,7 +365,9 @@ class SourceState:
         reason: Why it cools down or is paused.
         strikes: How many cool-downs followed each other without a success between.
         error_class: The class of the latest strike; a strike of another class starts a new count.
-        paused_by: Digest of the settings under which it was paused; None when it is not paused.
+        paused_until: Until when it is paused because the settings seem wrong; None when it is not.
+        pause_reason: Why it is paused.
+        paused_by: Digest of the settings under which it was paused; under others it may be asked at once.
     """
 
     name: str
@@ -369,4 +375,6 @@ class SourceState:
     reason: str | None = None
     strikes: int = 0
     error_class: ErrorClass | None = None
+    paused_until: Microseconds | None = None
+    pause_reason: str | None = None
     paused_by: str | None = field(default=None, repr=False)

@@ -6,8 +6,9 @@
         service.enqueue("channel_scrape", {"channel_url": "@NASA"})
 """
 
+import difflib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from ytworker.engine import TaskPoller, WorkerFactory
+from ytworker.engine import BaseWorker, TaskPoller, WorkerFactory
 from ytworker.engine.attempt import Observer
 from ytworker.errors import ParametersError, PluginUnavailableError, QueueError
 from ytworker.model import (
@@ -32,7 +33,7 @@ from ytworker.model import (
 from ytworker.plugins.discovery import USABLE, PluginKind, Policy
 from ytworker.plugins.parameters import as_json, validate
 from ytworker.plugins.registry import PluginRegistry
-from ytworker.queue import Enqueued, ItemFilter, TaskFilter, TaskQueue, get_strategy
+from ytworker.queue import ClaimingStrategy, Enqueued, ItemFilter, TaskFilter, TaskQueue, get_strategy
 from ytworker.settings import LoadedSettings, load_settings, sqlite_url
 
 FOREGROUND_WAIT_SECONDS = 60.0
@@ -143,7 +144,7 @@ class Service:
             sections=self.settings.values.plugins,
             clock=self._clock,
             sleep=self._sleep,
-            enqueue=self.enqueue,
+            check=self.check,
             lease_seconds=self.settings.values.lease_seconds,
         )
 
@@ -152,51 +153,56 @@ class Service:
     ) -> Scraped:
         """Enqueue and claim a task in one transaction, and do it here and now.
 
-        A retry that is due within a minute is waited for, unless nobody could be reached at all. Interrupted by
-        KeyboardInterrupt, the task is queued again with its attempt taken back.
+        A retry that is due within a minute is waited for, unless nobody could be reached at all; so is a deferral, but
+        once only. Interrupted by KeyboardInterrupt, the task is queued again with its attempt taken back.
 
         Args:
             task: What :meth:`check` made.
             observe: Sees its progress.
             waiting: Told before each wait for a retry.
         """
-        with self.worker_factory().create(observe=observe) as worker:
+        self.queue.rescue()  # whoever only ever scrapes by hand has no worker that would
+        patient = True
+        with self.worker_factory().create(observe=observe, ignore_pauses=True) as worker:
             claim: Claim | Enqueued | None = self.queue.enqueue_and_claim(task, worker.id)
             while isinstance(claim, Claim):
                 result = worker.process_task(claim)
                 worker.report_result(claim, result)
                 after = self.queue.get(claim.task.id)
-                claim = self._retry(worker.id, after, result, waiting)
+                put_off = after.attempt < claim.task.attempt  # these do not count, so they alone would never end
+                claim = self._retry(worker, after, result, waiting) if patient or not put_off else None
+                patient = patient and not put_off
         if isinstance(claim, Enqueued):
             why = "is enqueued, but not due yet" if claim.created else f"with the key {task.key!r} is live already"
             msg = f"task {claim.id} {why}; `ytworker tasks show {claim.id}` shows it"
             raise QueueError(msg)
-        return Scraped(after, result.error)
+        return Scraped(self.queue.get(after.id), result.error)
 
     def _retry(
-        self, worker_id: int, task: Task, result: TaskResult, waiting: Callable[[Task], None] | None
+        self, worker: BaseWorker, task: Task, result: TaskResult, waiting: Callable[[Task], None] | None
     ) -> Claim | None:
         if task.state is not TaskStatus.SCHEDULED or task.run_at is None or (result.error and result.error.offline):
             return None
-        seconds = (task.run_at - self._clock()) / SECOND
-        if seconds > FOREGROUND_WAIT_SECONDS:
+        if task.run_at - self._clock() > FOREGROUND_WAIT_SECONDS * SECOND:
             return None
         if waiting is not None:
             waiting(task)
-        self._sleep(max(0.0, seconds))
-        return self.queue.claim_task(worker_id, task.id)
+        while (left := task.run_at - self._clock()) > 0:  # a sleep may end early, and the clock may be set
+            worker.keep_alive()
+            self._sleep(min(left / SECOND, FOREGROUND_WAIT_SECONDS))
+        return self.queue.claim_task(worker.id, task.id)
 
     def run(
         self,
         *,
-        strategy: str | None = None,
+        strategy: ClaimingStrategy | None = None,
         types: Sequence[str] = (),
         until_empty: bool = False,
         max_tasks: int | None = None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> int:
         """Work on the queue until told to stop; see :meth:`TaskPoller.run`. Gives how many tasks were done."""
-        order = get_strategy(strategy or self.settings.values.strategy)
+        order = strategy or get_strategy(self.settings.values.strategy)
         worker = self.worker_factory().create(strategy=order, types=types)
         poller = TaskPoller(
             worker=worker,
@@ -219,9 +225,16 @@ class Service:
         """List tasks, newest first."""
         return [self._explained(task) for task in self.queue.tasks(which or TaskFilter())]
 
-    def items(self, which: ItemFilter | None = None) -> Iterator[dict[str, Any]]:
+    def items(self, which: ItemFilter | None = None) -> Generator[dict[str, Any], None, None]:
         """Give stored items as JSON objects."""
         return self.queue.items(which or ItemFilter())
+
+    def misspelt_sections(self, task_type: str) -> dict[str, str]:
+        """Give the plugin sections of the settings that look like a misspelt one of this type, with the right name."""
+        read = self.registry.sections(task_type)
+        given = [name for name in self.settings.values.plugins if name not in read]
+        guesses = {name: difflib.get_close_matches(name, read, n=1) for name in given}
+        return {name: guess[0] for name, guess in guesses.items() if guess}
 
     def waiting_for_plugins(self) -> dict[str, str]:
         """Give the reason for each task type whose tasks wait because their plugin cannot be used."""
@@ -269,10 +282,18 @@ def open(  # noqa: A001 - `ytworker.open` reads well and shadows nothing outside
 
 
 def open_queue(url: str, registry: PluginRegistry, durability: str) -> TaskQueue:
-    """Open the queue behind a URL with the backend that serves its scheme; a plain path is a SQLite file."""
-    scheme = urlsplit(url).scheme
-    if len(scheme) < 2:  # noqa: PLR2004 - no scheme, or the drive letter of a Windows path
-        scheme, url = "sqlite", sqlite_url(Path(url))
+    """Open the queue behind a URL with the backend that serves its scheme; a plain path is a SQLite file.
+
+    Raises:
+        QueueError: This is no queue, or no backend for it is installed.
+    """
+    try:
+        scheme = urlsplit(url).scheme
+        if len(scheme) < 2:  # noqa: PLR2004 - no scheme, or the drive letter of a Windows path
+            scheme, url = "sqlite", sqlite_url(Path(url))
+    except (ValueError, RuntimeError) as error:  # no URL, no text, or the home of nobody
+        msg = f"this names no queue ({error}); name a file, or a URL such as sqlite:///absolute/path"
+        raise QueueError(msg) from None
     try:
         backend = registry.load(scheme, PluginKind.QUEUE)
     except PluginUnavailableError as error:

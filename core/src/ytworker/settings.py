@@ -237,7 +237,7 @@ def _from_environment() -> dict[str, Any]:
 def _from_file(file: Path) -> dict[str, Any]:
     try:
         return TomlConfigSettingsSource(Settings, file)() if file.is_file() else {}
-    except (ValueError, OSError) as error:  # TOMLDecodeError is a ValueError
+    except (ValueError, OSError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         msg = f"{file} cannot be read: {error}"
         raise SettingsError(msg) from None
 

@@ -65,8 +65,40 @@ def test_all_errors_come_at_once() -> None:
     with pytest.raises(ValidationError) as caught:
         ChannelParameters(channel_url="-x", top_n=0, content="x", depth="y", bogus=1)  # type: ignore[arg-type,call-arg]
     assert caught.value.error_count() == 5
-    with pytest.raises(ValidationError, match=r"choose --content .*; a feed holds|choose --content .*; lists carry"):
-        ChannelParameters(channel_url="@NASA", route="tab", depth="list", max_age_days=3)
+
+
+@pytest.mark.parametrize(
+    ("values", "problems"),
+    [
+        ({"route": "tab", "depth": "list", "max_age_days": 3}, ["choose --content", "lists carry no dates"]),
+        ({"top_n": 0, "route": "tab"}, ["greater than or equal to 1", "choose --content"]),
+        ({"channel_url": "https://evil.test/", "route": "tab"}, ["not YouTube", "choose --content"]),
+        (
+            {"channel_url": "-x", "route": "tab", "depth": "list", "max_age_days": 3, "content": "all"},
+            ["channel", "choose --content", "lists carry no dates"],
+        ),
+        ({"channel_url": "@NASA/shorts", "content": "videos", "top_n": 0}, ["greater than", "leave one of them out"]),
+        ({"route": "feed", "top_n": "16", "depth": "x"}, ["a feed holds 15", "'list' or 'full'"]),
+        ({"route": "feed", "top_n": 16, "max_age_days": 0}, ["greater than or equal to 1"]),
+        ({"route": "tab", "content": "x"}, ["'videos', 'shorts', 'streams' or 'all'"]),
+        ({"channel_url": "@NASA/shorts", "route": "tab", "top_n": 0}, ["greater than or equal to 1"]),
+        ({"top_n": 501, "bogus": 1, "route": "tab"}, ["Extra inputs", "less than or equal", "choose --content"]),
+    ],
+)
+def test_problems_of_one_field_hide_no_conflict_of_others(values: dict[str, Any], problems: list[str]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ChannelParameters.model_validate({"channel_url": "@NASA", **values})
+    assert caught.value.error_count() == len(problems)
+    messages = [problem["msg"] for problem in caught.value.errors()]
+    for problem in problems:
+        assert any(problem in message for message in messages), problem
+
+
+@pytest.mark.parametrize("value", [5, None, [], "x"])
+def test_what_is_no_object_is_refused(value: Any) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ChannelParameters.model_validate(value)
+    assert caught.value.error_count() == 1
 
 
 @pytest.mark.parametrize(

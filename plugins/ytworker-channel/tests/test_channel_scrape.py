@@ -13,7 +13,7 @@ from ytworker.context import Deferred
 from ytworker.testing import FakePort, make_context
 from ytworker_channel import ChannelParameters, YouTubeChannelWorker
 from ytworker_channel import worker as worker_module
-from ytworker_ytdlp import YtdlpSettings, identity
+from ytworker_ytdlp import Session, YtdlpSettings, identity
 from ytworker_ytdlp.testing import DEFAULT_NOW, FakeChannel, FakeYouTube, rounded
 
 Scrape = Callable[..., list[Item]]
@@ -158,6 +158,82 @@ def test_a_few_old_ones_between_are_skipped(scrape: Scrape, nasa: FakeChannel, m
     assert _ids(items) == [nasa.videos[index].id for index in (1, 4, 5)]
 
 
+Verdicts = Callable[[str], list[int]]
+
+
+@pytest.fixture
+def verdicts(scrape: Scrape, youtube: FakeYouTube, monkeypatch: pytest.MonkeyPatch) -> Verdicts:
+    """Scrape a channel drawn by letters: young, old, members-only (undated), premiere; give the positions that came."""
+    read = worker_module.read_video_or_stub
+
+    def run(letters: str, *, top_n: int = 50, **more: Any) -> list[int]:
+        channel = youtube.add_channel(f"@Drawn-{letters}", videos=len(letters))
+        drawn = {video.id: letter for video, letter in zip(channel.videos, letters, strict=True)}
+        states = {"m": "members_only", "p": "premiere"}
+        for video_id, letter in drawn.items():
+            youtube.update_video(video_id, state=states.get(letter, "ok"))
+
+        def aged(session: Any, video_id: str) -> Item:
+            item = read(session, video_id)
+            days = {"y": 1, "o": 450}.get(drawn[video_id])
+            return item.model_copy(update={"published_at": days and DEFAULT_NOW - timedelta(days=days)})
+
+        monkeypatch.setattr(worker_module, "read_video_or_stub", aged)
+        values = {"channel_url": channel.id, "content": "videos", "max_age_days": 7, **more}
+        found = scrape(top_n=top_n, **values)
+        ids = list(drawn)
+        return [ids.index(item.id) for item in found]
+
+    return run
+
+
+def test_undated_videos_among_old_ones_are_old(verdicts: Verdicts, youtube: FakeYouTube) -> None:
+    assert verdicts("yy" + "omo" * 12 + "om", top_n=10) == [0, 1]
+    assert len(youtube.requests) < 2 + 3 * 2 * 8
+
+
+@pytest.mark.parametrize(
+    ("letters", "expected"),
+    [
+        ("ymmy", [0, 1, 2, 3]),  # between young ones
+        ("my", [0, 1]),
+        ("ymmooo", [0]),  # the next dated one is old
+        ("omymo", [1, 2]),
+        ("yomomomoy", [0]),  # an undated one does not interrupt the row of old ones
+        ("yoomy", [0, 3, 4]),
+        ("ymm", [0, 1, 2]),  # at the end of the list the dated one before decides
+        ("yomm", [0]),
+        ("mm", []),
+        ("pooo", [0]),  # a premiere is young, whatever stands around it
+        ("yopopoy", [0, 2, 4]),
+        ("ympooo", [0, 2]),
+        ("yomp", [0, 3]),
+    ],
+)
+def test_an_undated_video_takes_the_verdict_of_its_neighbours(
+    verdicts: Verdicts, letters: str, expected: list[int]
+) -> None:
+    assert verdicts(letters) == expected
+
+
+def test_undated_videos_count_towards_the_wanted_number(verdicts: Verdicts) -> None:
+    assert verdicts("ymmmy", top_n=3) == [0, 1, 2]
+
+
+def test_without_an_age_undated_videos_come_as_they_stand(verdicts: Verdicts) -> None:
+    assert verdicts("ommoomo", max_age_days=None) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_resume_judges_undated_videos_by_what_was_given_before(
+    verdicts: Verdicts, youtube: FakeYouTube, port: FakePort
+) -> None:
+    letters = "ym" * 6 + "ooo"
+    assert verdicts(letters) == list(range(11))
+    seen = port.checkpoints[-1]
+    assert len(seen["seen"]) == 10
+    assert verdicts(letters, checkpoint=seen) == [10]
+
+
 def test_the_feed_saves_reading_what_is_known_to_be_old(
     scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel
 ) -> None:
@@ -264,6 +340,19 @@ def test_a_gone_channel_is_gone_by_every_route(scrape: Scrape, youtube: FakeYouT
 def test_an_unknown_handle_is_gone(scrape: Scrape, params: dict[str, Any]) -> None:
     with pytest.raises(GoneError, match="spelling"):
         scrape(channel_url="@nobody-at-all", **params)
+
+
+def test_a_channel_without_videos_has_a_legal_empty_feed(scrape: Scrape, youtube: FakeYouTube) -> None:
+    channel = youtube.add_channel("@Silent", videos=1)
+    youtube.update_video(channel.videos[0].id, state="members_only")
+    assert scrape(channel_url=channel.id, depth="list", route="feed") == []
+
+
+def test_a_hollow_feed_is_suspect(scrape: Scrape, nasa: FakeChannel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "fetch", lambda *_: (200, b'<feed xmlns="http://www.w3.org/2005/Atom"/>'))
+    with pytest.raises(SuspectError, match="--depth full") as caught:
+        scrape(channel_url=nasa.id, depth="list", route="feed")
+    assert caught.value.retry_after == 600
 
 
 @pytest.mark.parametrize("name", ["handle", "id"])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ytworker_ytdlp import Session
+    from ytworker_ytdlp.ids import ListKind
     from ytworker_ytdlp.testing import FakeYouTube
 
 
@@ -76,6 +77,59 @@ def test_other_failures_of_a_feed(session: Session, youtube: FakeYouTube) -> Non
 def test_r4_what_is_no_plain_atom_is_refused(body: bytes) -> None:
     with pytest.raises(SuspectError, match="--route uploads"):
         parse_feed(body)
+
+
+ATOM = 'xmlns="http://www.w3.org/2005/Atom" xmlns:yt="http://www.youtube.com/xml/schemas/2015"'
+NASA = "UCLA_DiR1FfKNvjuUpBHmylQ"
+OTHER = "UCYJ61XIK64sp6ZFFS8sctxw"
+
+
+def _atom(content: str) -> bytes:
+    return f"<feed {ATOM}>{content}</feed>".encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ("", "neither a channel nor videos"),
+        ("<title>x</title><yt:channelId>?</yt:channelId>", "neither a channel nor videos"),
+        ("<entry/><entry><yt:videoId>../../x</yt:videoId></entry>", "none of its 2 entries"),
+        (f"<yt:channelId>{NASA[2:]}</yt:channelId><entry/>", "none of its 1 entries"),
+        (f"<yt:channelId>{OTHER[2:]}</yt:channelId>", OTHER),
+        (f"<yt:channelId>{OTHER}</yt:channelId><entry><yt:videoId>dQw4w9WgXcQ</yt:videoId></entry>", OTHER),
+    ],
+)
+@pytest.mark.parametrize("kind", ["all", "videos"])
+def test_a_hollow_or_foreign_feed_is_suspect(content: str, match: str, kind: ListKind) -> None:
+    with pytest.raises(SuspectError, match=match) as caught:
+        parse_feed(_atom(content), kind, channel_id=NASA, source="me")
+    assert (caught.value.source, caught.value.retry_after) == ("me", 600)
+    assert "--depth full" in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"", b"<feed/>", b"<!DOCTYPE feed><feed/>"])
+def test_an_unreadable_feed_names_its_source(body: bytes) -> None:
+    with pytest.raises(SuspectError) as caught:
+        parse_feed(body, source="me")
+    assert caught.value.source == "me"
+
+
+def test_a_feed_of_a_channel_without_videos_is_legal() -> None:
+    feed = parse_feed(_atom(f"<yt:channelId>{NASA[2:]}</yt:channelId>"), channel_id=NASA)
+    assert (feed.channel.id, feed.items, feed.complete) == (NASA, (), True)
+
+
+def test_a_list_feed_need_not_name_its_channel() -> None:
+    content = "<yt:playlistId>UULF</yt:playlistId><entry><yt:videoId>dQw4w9WgXcQ</yt:videoId></entry>"
+    assert len(parse_feed(_atom(content), "videos", channel_id=NASA).items) == 1
+
+
+def test_reading_checks_whose_feed_it_is(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = _atom(f"<yt:channelId>{OTHER[2:]}</yt:channelId>")
+    monkeypatch.setattr(type(session), "fetch", lambda *_: (200, body))
+    with pytest.raises(SuspectError, match=f"{NASA}.*{OTHER}") as caught:
+        read_feed(session, NASA)
+    assert caught.value.source == session.source
 
 
 @given(st.binary(max_size=200))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ytworker import ConfigError, OfflineError, SuspectError
+from ytworker import OfflineError, SuspectError
 from ytworker_ytdlp.guard import address_problem, url_problem
 
 if TYPE_CHECKING:
@@ -158,8 +158,13 @@ def test_u6_a_name_that_leads_to_loopback_is_not_connected_to(
 ) -> None:
     session = session_with(proxy="")
     asked = resolver([*public, ("127.0.0.1", trap.port)])
-    with pytest.raises(ConfigError, match=r"www\.youtube\.com leads to 127\.0\.0\.1 is not a public address"):
+    with pytest.raises(
+        OfflineError, match=r"www\.youtube\.com leads to 127\.0\.0\.1 is not a public address"
+    ) as caught:
         _fetch(session)
+    for cure in ("name server", "hosts file", "captive portal", "plugins.ytdlp.proxy"):
+        assert cure in str(caught.value)
+    assert (caught.value.source, caught.value.offline) == (session.source, True)
     assert asked == ["www.youtube.com"]
     assert trap.hits == 0
 

@@ -51,6 +51,22 @@ def test_a_listed_video_knows_its_channel_and_place() -> None:
     assert (item.duration_seconds, item.thumbnail_url) == (61.0, "https://a")
 
 
+@pytest.mark.parametrize("name", ["videos", "search", "uploads"])
+def test_a_snippet_of_a_list_is_no_description(name: str) -> None:
+    item = _listed(name, description="The first words …")
+    assert (item.description, item.extra) == (None, {"snippet": "The first words …"})
+    assert _listed(name, description="").extra == {}
+
+
+def test_a_snippet_goes_once_the_description_is_known() -> None:
+    listed = _listed(description="The first words …")
+    full = merged(listed, full_item({**FULL, "description": "The first words and all others"}))
+    assert full.description == "The first words and all others"
+    assert "snippet" not in full.extra
+    stub = merged(listed, Item(source="youtube", id=VIDEO, extra={"unavailable": "x"}))
+    assert stub.extra == {"snippet": "The first words …", "unavailable": "x"}
+
+
 def test_a_video_of_another_channel_gets_no_facts_of_this_one() -> None:
     item = _listed(channel_id=OTHER, channel="Gronkh")
     assert item.author == Author(id=OTHER, name="Gronkh", url=f"https://www.youtube.com/channel/{OTHER}")

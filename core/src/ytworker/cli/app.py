@@ -1,6 +1,7 @@
 """The root command: global options, the table of commands, and the last stop of every error."""
 
 # ruff: noqa: ARG001 - the options of `root` are read from the context, see `_state`
+import errno
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -132,6 +133,9 @@ def _exit_code(error: Exception) -> int:
     from ytworker import errors  # noqa: PLC0415 - brings pydantic, which --help does not need
     from ytworker.cli.output import complain  # noqa: PLC0415
 
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EIO}:
+        complain(f"the output could not be written: {error.strerror}; what was to be done is done")
+        return 1
     if not isinstance(error, errors.YtworkerError):
         raise error
     if isinstance(error, errors.ParametersError):

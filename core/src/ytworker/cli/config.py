@@ -58,6 +58,8 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def masked(name: str, value: Any) -> Any:
     """Hide what must not be shown: values of telling names, and logins in URLs, however deep they lie."""
+    if ".extractor_args" in name:  # tokens and visitor data are handed to yt-dlp here, under names of its own
+        return _HIDDEN
     own = name.split(".")[2:] if name.startswith("plugins.") else [name]  # a section's name is no secret
     if value in (None, "", [], {}):
         return value

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import emit_json, note
+from ytworker.cli.output import MAX_LIMIT, emit_json, note
 from ytworker.cli.state import State
 from ytworker.cli.tasks import show_tasks
 from ytworker.model import ErrorClass, TaskStatus
@@ -24,7 +24,7 @@ def list_dead(
     ctx: typer.Context,
     classes: Annotated[list[ErrorClass] | None, typer.Option("--class", help="Only this class of error.")] = None,
     types: Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this task type.")] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, metavar="N", help="At most so many.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List dead letters, newest first."""

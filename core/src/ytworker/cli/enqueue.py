@@ -91,7 +91,7 @@ def _from_file(service: Service, task_type: str, file: Path) -> list[NewTask]:
 
 def _lines(file: Path) -> Iterator[str]:
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         complain(f"{file} cannot be read: {error}")
         raise typer.Exit(2) from None
@@ -139,7 +139,11 @@ def _time(text: str) -> datetime:
     except ValueError:
         msg = f"{text!r} is no time; write 2026-12-01T09:00:00Z, or without Z for local time"
         raise ValueError(msg) from None
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        msg = f"{text!r} is too far away"
+        raise ValueError(msg) from None
 
 
 def _span(text: str) -> timedelta:

@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -12,7 +12,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import as_json, complain, counted, emit_json, note, show_table
+from ytworker.cli.output import MAX_LIMIT, as_json, complain, counted, emit_json, note, show_table
 from ytworker.cli.scrape import item_row
 from ytworker.cli.state import State
 from ytworker.queue import ItemFilter
@@ -39,7 +39,7 @@ def list_items(
     ctx: typer.Context,
     task: Annotated[int | None, typer.Option(metavar="ID", help="Only what this task found, in its order.")] = None,
     task_type: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Only what this type found.")] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, metavar="N", help="At most so many.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List items, the latest seen first."""
@@ -66,8 +66,8 @@ def export(
 ) -> None:
     """Write all items, one JSON object a line, from one consistent snapshot."""
     state: State = ctx.find_object(State) or State()
-    with state.service() as service:
-        items = service.items(ItemFilter(task_id=task, task_type=task_type))
+    which = ItemFilter(task_id=task, task_type=task_type)
+    with state.service() as service, closing(service.items(which)) as items:
         if output is None:
             count = _write(items, sys.stdout)
         else:

@@ -45,16 +45,24 @@ class LazyGroup(typer.core.TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Name the commands."""
-        return list(self.entries(ctx))
+        return list(self.known(ctx))
+
+    def known(self, ctx: Any) -> Mapping[str, LazyCommand]:
+        """Give the commands by name, looked up once for each call of the program."""
+        cache = ctx.meta.setdefault(__name__, {})
+        if id(self) not in cache:
+            cache[id(self)] = self.entries(ctx)
+        found: Mapping[str, LazyCommand] = cache[id(self)]
+        return found
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Give a stand-in that knows its help line; the help calls this for every name."""
-        entry = self.entries(ctx).get(cmd_name)
+        entry = self.known(ctx).get(cmd_name)
         return None if entry is None else typer.core.TyperCommand(cmd_name, help=entry.help, rich_markup_mode=None)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Build the command that is called."""
-        entries = self.entries(ctx)
+        entries = self.known(ctx)
         name = args[0]
         if name not in entries:
             self.unknown(ctx, name)
@@ -62,7 +70,7 @@ class LazyGroup(typer.core.TyperGroup):
 
     def unknown(self, ctx: Any, name: str) -> None:
         """Leave with a usage error that guesses what was meant."""
-        guesses = difflib.get_close_matches(name, self.entries(ctx), n=2)
+        guesses = difflib.get_close_matches(name, self.known(ctx), n=2)
         hint = f" Did you mean {' or '.join(guesses)}?" if guesses else ""
         ctx.fail(f"There is no {self.noun} {name!r}.{hint}")
 

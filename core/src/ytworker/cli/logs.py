@@ -24,7 +24,7 @@ class JSONFormatter(logging.Formatter):
         entry = {
             "ts": rfc3339(round(record.created * 1_000_000)),
             "level": record.levelname.lower(),
-            "event": record.name,
+            "logger": record.name,
             "message": record.getMessage(),
             "pid": record.process,
         }

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 # C0 and C1 controls, and the marks that reorder what follows them.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _WIDTH_OF_A_PIPE = 160
+_PROBLEMS_SHOWN = 20
+
+MAX_LIMIT = 2**31
+"""What ``--limit`` takes at the most."""
 
 
 def printable(text: object) -> str:
@@ -46,8 +50,10 @@ def note(text: str) -> None:
 def complain(headline: str, *problems: str) -> None:
     """Tell an error on stderr, one problem a line."""
     note(f"error: {headline}")
-    for problem in problems:
+    for problem in problems[:_PROBLEMS_SHOWN]:
         note(f"  {problem}")
+    if len(problems) > _PROBLEMS_SHOWN:
+        note(f"  and {len(problems) - _PROBLEMS_SHOWN} more")
 
 
 def show_table(

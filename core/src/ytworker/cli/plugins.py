@@ -61,6 +61,9 @@ def show(ctx: typer.Context, name: _Name, json: _Json = False) -> None:
 @app.command()
 def block(ctx: typer.Context, name: _Name) -> None:
     """Switch a plugin off for good: it is never imported."""
+    if not name.strip() or not name.isprintable():
+        complain("a plugin's name is not empty and has no control characters in it")
+        raise typer.Exit(2)
     state: State = ctx.find_object(State) or State()
     write_blocklist([*read_blocklist(), name])
     known = {text for info in discover(state.policy_of_flags()).values() for text in (info.name, info.distribution)}

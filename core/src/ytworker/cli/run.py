@@ -1,7 +1,7 @@
 """``ytworker run``: a worker."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated
@@ -11,8 +11,15 @@ import typer
 from ytworker.cli.lazy import make_app
 from ytworker.cli.output import counted, note
 from ytworker.cli.state import State
+from ytworker.errors import PluginUnavailableError
+from ytworker.plugins.discovery import USABLE
+from ytworker.queue import get_strategy
+from ytworker.service import Service
 
 app = make_app()
+
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class _Drain:
@@ -32,12 +39,20 @@ class _Drain:
 @contextmanager
 def _draining() -> Iterator[_Drain]:
     drain = _Drain()
-    before = {number: signal.signal(number, drain.on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, drain.on_signal) for number in _SIGNALS}
     try:
         yield drain
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _refuse_unknown(service: Service, types: Sequence[str]) -> None:
+    """Leave where a type is named that no plugin answers: the worker would wait for it in silence."""
+    for name in types:
+        info = service.registry.info(name)
+        if info.state not in USABLE:
+            raise PluginUnavailableError(name, info.state.value, info.reason or "")
 
 
 @app.command()
@@ -53,17 +68,22 @@ def run(
     The first signal lets the current task finish; the second gives it back to the queue, with no attempt counted.
     """
     state: State = ctx.find_object(State) or State()
+    try:
+        order = get_strategy(strategy or state.settings.values.strategy)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     if state.log_level is None and "log_level" not in state.settings.origins:
         state.be_talkative()
     with state.service() as service, _draining() as drain:
         usable = service.registry.task_types()
+        _refuse_unknown(service, types or ())
         for name, reason in service.waiting_for_plugins().items():
             note(f"{name}: tasks wait for their plugin, which is {reason}")
         if not usable:
             note("no worker plugin is installed, so no task can be done; try: pip install ytworker-channel")
         try:
             done = service.run(
-                strategy=strategy,
+                strategy=order,
                 types=tuple(types or ()),
                 until_empty=until_empty,
                 max_tasks=max_tasks,
@@ -72,6 +92,4 @@ def run(
         except KeyboardInterrupt:
             note("the current task was given back to the queue")
             raise typer.Exit(1) from None
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
     note(f"{counted(done, 'task')} done")

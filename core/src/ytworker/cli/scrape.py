@@ -1,8 +1,10 @@
 """``ytworker scrape``: one task, now, in the foreground."""
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -53,7 +55,9 @@ def scrape(
             complain(f"{task_type}: nothing was enqueued", *in_options(error, scrape))
             raise typer.Exit(2) from None
         waits = _Waits()
-        with _progress() as observe:
+        for wrong, right in service.misspelt_sections(task_type).items():
+            note(f"warning: nothing that runs here reads plugins.{wrong}; did you mean plugins.{right}?")
+        with _progress() as observe, _interruptible():
             try:
                 scraped = service.scrape(task, observe=observe, waiting=waits)
             except KeyboardInterrupt:
@@ -114,6 +118,21 @@ class _Waits:
         if self._task is not None and service.task(self._task.id).state is TaskStatus.SCHEDULED:
             return f"interrupted: task {self._task.id} waits for its next attempt; `ytworker run` goes on with it"
         return "interrupted: the task is queued again, no attempt was counted; `ytworker run` goes on with it"
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM and a lost terminal end the scrape the way Ctrl-C does: its task goes back to the queue."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

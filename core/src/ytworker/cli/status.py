@@ -60,11 +60,12 @@ def _worker(worker: WorkerInfo) -> dict[str, Any]:
 
 
 def _source(source: SourceState, now: Microseconds) -> dict[str, Any]:
+    paused = source.paused_until is not None and source.paused_until > now
     cooling = source.cooling_until is not None and source.cooling_until > now
     return {
         "name": source.name,
-        "state": "paused" if source.paused_by else ("cooling" if cooling else "free"),
-        "until": rfc3339(source.cooling_until),
-        "class": source.error_class.value if source.error_class else None,
-        "reason": source.reason,
+        "state": "paused" if paused else ("cooling" if cooling else "free"),
+        "until": rfc3339(source.paused_until if paused else source.cooling_until),
+        "class": "config" if paused else (source.error_class.value if source.error_class else None),
+        "reason": source.pause_reason if paused else source.reason,
     }

@@ -5,7 +5,17 @@ from typing import Annotated, Any
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import as_json, emit, emit_json, in_local_time, note, printable, show_facts, show_table
+from ytworker.cli.output import (
+    MAX_LIMIT,
+    as_json,
+    emit,
+    emit_json,
+    in_local_time,
+    note,
+    printable,
+    show_facts,
+    show_table,
+)
 from ytworker.cli.state import State
 from ytworker.errors import TaskNotFoundError
 from ytworker.model import Task, TaskStatus, rfc3339
@@ -26,7 +36,7 @@ def list_tasks(
     ctx: typer.Context,
     states: Annotated[list[TaskStatus] | None, typer.Option("--state", help="Only tasks in this state.")] = None,
     types: Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this task type.")] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, metavar="N", help="At most so many.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List tasks, newest first."""

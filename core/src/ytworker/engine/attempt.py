@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from ytworker.engine.budgets import Budgets, Refused
 from ytworker.engine.messages import Message, decode, encode, error_of
-from ytworker.errors import ParametersError, PluginUnavailableError, StaleClaimError
-from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Item, Microseconds, TaskResult
+from ytworker.errors import ParametersError, PluginUnavailableError, StaleClaimError, StoreError
+from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
 from ytworker.queue import TaskQueue
 
 MAX_ITEMS = 10_000
@@ -26,11 +26,11 @@ def digest(sections: Sections) -> str:
     return hashlib.sha256(json.dumps(sections, sort_keys=True, default=str).encode()).hexdigest()
 
 
-class Enqueuer(Protocol):
-    """Validates and enqueues a follow-up task; the service is one."""
+class Checker(Protocol):
+    """Validates a follow-up task; the service is one."""
 
-    def __call__(self, task_type: str, params: Mapping[str, Any], **options: Any) -> str:
-        """Put a task into the queue and give its id."""
+    def __call__(self, task_type: str, params: Mapping[str, Any], **options: Any) -> NewTask:
+        """Give the task as the queue takes it."""
 
 
 class Observer(Protocol):
@@ -51,9 +51,9 @@ class AttemptDeps:
         settings_digest: See :func:`digest`.
         clock: Integer UTC microseconds.
         beat: Told with every message that the attempt is alive, and for how many seconds it may now be silent.
-        enqueue: Takes follow-up tasks.
+        check: Validates follow-up tasks.
         observe: Sees progress, or None.
-        stopping: Tells whether the worker is about to stop.
+        stopping: Tells whether the worker gives its task back.
     """
 
     queue: TaskQueue
@@ -62,7 +62,7 @@ class AttemptDeps:
     settings_digest: str
     clock: Clock
     beat: Callable[[float], None]
-    enqueue: Enqueuer
+    check: Checker
     observe: Observer | None = None
     stopping: Callable[[], bool] = field(default=lambda: False)
 
@@ -83,7 +83,9 @@ class Attempt:
         self._items: list[Item] = []
         self._bytes = 0
         self._stored = 0
-        self._follow_ups = 0
+        self._follow_ups: list[NewTask] = []
+        self._asked_for = 0
+        self._waits_for: str | None = None
         self._suspect: str | None = None
         self._progress_at: Microseconds = 0
         self._told_to_stop = False
@@ -102,6 +104,7 @@ class Attempt:
         }
         self._sources: set[str] = set()
         self.result: TaskResult | None = None
+        self.store_error: StoreError | None = None
 
     def exchange(self, line: str) -> str:
         """Answer one message of the child."""
@@ -111,6 +114,9 @@ class Attempt:
         try:
             return encode(handler(message))
         except StaleClaimError as error:
+            return encode({"stop": str(error)})
+        except StoreError as error:  # the worker's business, not the plugin's: it must not pass through its hands
+            self.store_error = error
             return encode({"stop": str(error)})
 
     @property
@@ -138,9 +144,9 @@ class Attempt:
             return {
                 "error": f"a checkpoint takes at most {MAX_CHECKPOINT_BYTES >> 20} MiB as JSON; save where, not what"
             }
-        self._deps.queue.checkpoint(self._claim, self._items, value, suspect=self._suspect)
+        self._deps.queue.checkpoint(self._claim, self._items, value, suspect=self._suspect, follow_ups=self._follow_ups)
         self._stored += len(self._items)
-        self._items, self._bytes = [], 0
+        self._items, self._bytes, self._follow_ups = [], 0, []
         return {}
 
     def _progress(self, message: Message) -> Message:
@@ -160,20 +166,24 @@ class Attempt:
         source = str(message["source"])
         answer = self._deps.budgets.acquire(source, int(message["cost"]), self._deps.settings_digest)
         if isinstance(answer, Refused):
+            self._waits_for = source
             return {"until": answer.until, "reason": answer.reason}
         self._sources.add(source)
-        return {"wait": answer.wait}
+        # The deadline is there for scrapes that hang. Waiting for our own pace is none of that, and takes no time.
+        self._deadline += round(answer.wait * SECOND)
+        return {"wait": answer.wait, "deadline": self._deadline}
 
     def _enqueue(self, message: Message) -> Message:
-        self._follow_ups += 1
-        if self._follow_ups > MAX_FOLLOW_UPS:
+        self._asked_for += 1
+        if self._asked_for > MAX_FOLLOW_UPS:
             return {"error": f"one attempt may enqueue at most {MAX_FOLLOW_UPS} follow-up tasks"}
         try:
-            return {"id": self._deps.enqueue(message["type"], message["params"], **message["options"])}
+            self._follow_ups.append(self._deps.check(message["type"], message["params"], **message["options"]))
         except ParametersError as error:
             return {"type": error.task_type, "problems": list(error.problems)}
-        except (PluginUnavailableError, TypeError) as error:  # a store that cannot be written is another matter
+        except (PluginUnavailableError, TypeError) as error:
             return {"error": str(error)}
+        return {}
 
     def _doubt(self, message: Message) -> Message:
         self._suspect = str(message["reason"])
@@ -191,7 +201,8 @@ class Attempt:
     def _done(self, _message: Message) -> Message:
         if self._told_to_stop:  # it may have ended early because of that: what it gave need not be all
             return self._deferred({"until": None, "reason": "the worker is stopping"})
-        return self._end(TaskResult(success=True, data=tuple(self._items), suspect=self._suspect, earlier=self._stored))
+        result = TaskResult(success=True, data=tuple(self._items), suspect=self._suspect, earlier=self._stored)
+        return self._end(replace(result, follow_ups=tuple(self._follow_ups)))
 
     def _failed(self, message: Message) -> Message:
         return self._end(TaskResult(success=False, error=error_of(message), earlier=self._stored))
@@ -200,7 +211,8 @@ class Attempt:
         if message["until"] is None and self.seconds_left <= 0:
             return self._end(TaskResult(success=False, error=self._late(), earlier=self._stored))
         until, reason = message["until"], message["reason"]
-        return self._end(TaskResult(success=False, deferred_until=until, reason=reason, earlier=self._stored))
+        result = TaskResult(success=False, deferred_until=until, reason=reason, earlier=self._stored)
+        return self._end(replace(result, waits_for=self._waits_for))
 
     def _end(self, result: TaskResult) -> Message:
         self.result = replace(result, sources=frozenset(self._sources), settings_digest=self._deps.settings_digest)

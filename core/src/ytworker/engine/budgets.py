@@ -6,7 +6,6 @@ The bucket is this process's own; the cool-downs are shared through the queue.
 from collections import deque
 from dataclasses import dataclass, field
 
-from ytworker.engine.retry import PAUSED_RECHECK_SECONDS
 from ytworker.model import SECOND, Clock, Microseconds
 from ytworker.queue import TaskQueue
 
@@ -86,11 +85,13 @@ class Budgets:
         queue: Where the cool-downs are kept.
         clock: Integer UTC microseconds.
         pace: The rate of a source.
+        ignore_pauses: Ask a paused source all the same: somebody sits in front of it and has perhaps mended the cause.
     """
 
     queue: TaskQueue
     clock: Clock
     pace: Pace = field(default_factory=Pace)
+    ignore_pauses: bool = False
     _buckets: dict[str, Bucket] = field(default_factory=dict)
 
     def acquire(self, source: str, cost: int, settings_digest: str) -> Granted | Refused:
@@ -103,9 +104,9 @@ class Budgets:
         """
         now = self.clock()
         state = self.queue.source(source)
-        if state.paused_by is not None:
+        if state.paused_until is not None and state.paused_until > now and not self.ignore_pauses:
             if state.paused_by == settings_digest:
-                return Refused(now + round(PAUSED_RECHECK_SECONDS * SECOND), f"{source} is paused: {state.reason}")
+                return Refused(state.paused_until, f"{source} is paused: {state.pause_reason}")
             self.queue.unpause(source)
         if state.cooling_until is not None and state.cooling_until > now:
             return Refused(state.cooling_until, f"{source} cools down: {state.reason}")

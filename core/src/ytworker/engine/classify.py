@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 
 from ytworker.engine.retry import COOLING, RETRIED, RETRIED_ONCE
-from ytworker.errors import ParametersError, PluginUnavailableError, SettingsError, StoreError, TaskError
+from ytworker.errors import ParametersError, PluginUnavailableError, SettingsError, StoreError, TaskError, as_seconds
 from ytworker.model import ErrorClass, ErrorInfo
 
 _TYPES: tuple[tuple[type[BaseException], ErrorClass], ...] = (
@@ -81,8 +81,8 @@ class ErrorClassifier:
             message=message[:MAX_MESSAGE],
             traceback=clean("".join(traceback.format_exception(error)))[-MAX_TRACEBACK:],
             fingerprint=_fingerprint(error, error_class, kind, message),
-            retry_after=getattr(error, "retry_after", None) if isinstance(error, TaskError) else None,
-            source=error.source if isinstance(error, TaskError) else None,
+            retry_after=as_seconds(error.retry_after) if isinstance(error, TaskError) else None,
+            source=None if not isinstance(error, TaskError) or error.source is None else str(error.source),
             offline=isinstance(error, TaskError) and error.offline,
         )
 
@@ -103,7 +103,10 @@ def _by_type(error: BaseException) -> ErrorClass | None:
 
 def _by_status(error: BaseException) -> ErrorClass | None:
     for name in _STATUS_NAMES:
-        status = getattr(error, name, None)
+        try:
+            status = getattr(error, name, None)
+        except Exception:  # noqa: BLE001, S112 - a property of a plugin's exception may do anything
+            continue
         if isinstance(status, int):
             return ErrorClass.TRANSIENT if status in _SERVER_ERRORS else _STATUSES.get(status)
     return None

@@ -44,26 +44,25 @@ class TaskPoller:
             max_tasks: Stop after so many tasks.
 
         Returns:
-            How many tasks were done.
+            How many tasks were done; one that went back to the queue is not.
         """
-        done = 0
         with self.worker:
-            while not self.stopping() and (max_tasks is None or done < max_tasks):
+            while not self.stopping() and (max_tasks is None or self.worker.done < max_tasks):
                 self._rescue()
                 seen = self.queue.version()  # before the look: what another process adds after it must wake us
                 if self.worker.run_once():
-                    done += 1
-                elif until_empty:
+                    continue
+                if until_empty:
                     break
-                else:
-                    self._wait(seen)
-        return done
+                self._wait(seen)
+        return self.worker.done
 
     def _rescue(self) -> None:
         now = self.clock()
         if now < self._rescue_at:
             return
         self._rescue_at = now + round(self.rescue_seconds * SECOND)
+        self.worker.renew_lease()
         rescued = self.queue.rescue()
         if rescued:
             log.warning("took over %d tasks of workers that stopped without finishing them", rescued)

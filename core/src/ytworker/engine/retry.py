@@ -18,8 +18,10 @@ THROTTLED_SECONDS = 300.0
 """First cool-down of a throttled source, doubling up to an hour."""
 BLOCKED_SECONDS = (6 * HOUR, 24 * HOUR, 72 * HOUR)
 """Cool-downs of a source that refuses us, one after the other."""
-PAUSED_RECHECK_SECONDS = HOUR
-"""How often a task looks whether its paused source may be asked again."""
+PAUSED_SECONDS = HOUR
+"""A paused source is tried once again after so long: the cause may lie outside the settings (a captive portal)."""
+OFFLINE_SECONDS = 60.0
+"""How long a task waits that found no network a second time; an outage must not burn the attempts of a backlog."""
 
 Growth = Literal["exponential", "linear"]
 Jitter = Literal["full", "tenth", "none"]
@@ -67,12 +69,18 @@ def clamp(retry_after: float) -> float:
 
 def cool_down_seconds(error: ErrorInfo, strikes: int) -> float:
     """Say how long a source rests after its failure number ``strikes`` in a row (1 for the first)."""
-    if error.retry_after is not None:
-        return clamp(error.retry_after)
-    if error.error_class is ErrorClass.BLOCKED:
+    if error.error_class is ErrorClass.QUOTA:  # a plugin that knows the reset says so with retry_after
+        return HOUR if error.retry_after is None else clamp(error.retry_after)
+    ours = _ladder(error.error_class, strikes)
+    if error.retry_after is None:
+        return ours
+    # Two seconds are fine once. A source that says so again and again does not mean it.
+    return clamp(error.retry_after) if strikes == 1 else max(clamp(error.retry_after), ours)
+
+
+def _ladder(error_class: ErrorClass, strikes: int) -> float:
+    if error_class is ErrorClass.BLOCKED:
         return BLOCKED_SECONDS[min(strikes, len(BLOCKED_SECONDS)) - 1]
-    if error.error_class is ErrorClass.QUOTA:
-        return HOUR  # a plugin that knows the reset says so with retry_after
     return min(THROTTLED_SECONDS * 2.0 ** min(strikes - 1, 16), HOUR)
 
 
@@ -130,11 +138,13 @@ class RetryStrategy:
         if error_class in COOLING:
             return Defer(cool_down_seconds(error, strikes), cool_down=True)
         if error_class is ErrorClass.CONFIG:
-            return Defer(PAUSED_RECHECK_SECONDS, pause=True)
+            return Defer(PAUSED_SECONDS, pause=True)
         if error_class is ErrorClass.NOT_YET:
             return Defer(HOUR if error.retry_after is None else min(max(1.0, error.retry_after), YEAR))
         if error_class in {ErrorClass.UNAVAILABLE, ErrorClass.STORE}:
             return Release()
+        if error.offline and attempt > 1:
+            return Defer(OFFLINE_SECONDS * (0.5 + random()))
         if self.should_retry(error_class, attempt, max_attempts):
             return Retry(self._delay(error, attempt, random))
         return Bury()

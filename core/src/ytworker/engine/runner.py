@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +19,9 @@ from pydantic import ValidationError
 from ytworker.context import Cancelled, Context, Deferred
 from ytworker.engine.classify import ErrorClassifier
 from ytworker.engine.messages import Message, decode, encode, error_message, task_of
-from ytworker.errors import ParametersError, PermanentError
-from ytworker.model import Item, Task, to_datetime, to_microseconds
+from ytworker.errors import ParametersError, PermanentError, PluginUnavailableError
+from ytworker.model import ErrorClass, ErrorInfo, Item, Task, to_datetime, to_microseconds
+from ytworker.plugins.discovery import USABLE
 from ytworker.plugins.parameters import validate
 from ytworker.plugins.registry import PluginRegistry
 
@@ -27,6 +29,7 @@ Exchange = Callable[[str], str]
 Sleep = Callable[[float], None]
 
 ITEMS_AT_ONCE = 50
+_NOT_A_PLUGINS = frozenset({ErrorClass.UNAVAILABLE, ErrorClass.STORE})
 
 
 class MessagePort:
@@ -35,12 +38,16 @@ class MessagePort:
     Args:
         exchange: Sends one line to the worker and gives its answer.
         sleep: Waits.
+
+    Attributes:
+        context: Whose port this is; its deadline moves while it waits for its turn.
     """
 
     def __init__(self, exchange: Exchange, sleep: Sleep) -> None:
         self._exchange = exchange
         self._sleep = sleep
         self._items: list[dict[str, Any]] = []
+        self.context: Context | None = None
 
     def ask(self, message: Message) -> Message:
         """Send a message and give the answer; the worker may end the scrape with it."""
@@ -89,6 +96,8 @@ class MessagePort:
         answer = self.ask({"kind": "acquire", "source": str(source), "cost": int(cost)})
         if "until" in answer:
             raise Deferred(to_datetime(answer["until"]), answer["reason"])
+        if self.context is not None:
+            self.context.deadline = to_datetime(answer["deadline"])
         if answer["wait"] > 0:
             self.sleep(answer["wait"])
 
@@ -101,10 +110,9 @@ class MessagePort:
         """See :class:`ytworker.context.Port`."""
         self.ask({"kind": "suspect", "reason": reason})
 
-    def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         """See :class:`ytworker.context.Port`."""
-        answer = self.ask({"kind": "enqueue", "type": task_type, "params": dict(params), "options": dict(options)})
-        return str(answer["id"])
+        self.ask({"kind": "enqueue", "type": task_type, "params": dict(params), "options": dict(options)})
 
     def cancelled(self) -> bool:
         """See :class:`ytworker.context.Port`."""
@@ -132,11 +140,21 @@ class TaskRunner:
         message = decode(line)
         task = task_of(message)
         port = MessagePort(exchange, self._sleep)
-        exchange(encode(self._outcome(task, message, port)))
+        exchange(self._last_words(task, message, port))
 
     def close(self) -> None:
         """Close the plugins that were opened."""
         self._registry.close()
+
+    def _last_words(self, task: Task, message: Message, port: MessagePort) -> str:
+        """Write the last message; a failure that cannot be told is told as a bug, or the task would never end."""
+        try:
+            return encode(self._outcome(task, message, port))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin's exception may do anything when it is looked at
+            text = f"its failure could not be described ({type(error).__name__}); report this to the plugin's authors"
+            return encode(error_message(ErrorInfo(error_class=ErrorClass.BUG, type="unknown", message=text)))
 
     def _outcome(self, task: Task, message: Message, port: MessagePort) -> Message:
         classifier = ErrorClassifier(lambda error: self._registry.classify(task.type, error))
@@ -149,8 +167,15 @@ class TaskRunner:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is an answer
-            return error_message(classifier.describe(error))
+            return error_message(self._own(task, classifier.describe(error), error))
         return {"kind": "done"}
+
+    def _own(self, task: Task, info: ErrorInfo, error: BaseException) -> ErrorInfo:
+        """Take from a plugin the classes that are not its to give: they put a task back, and it would run for ever."""
+        mine = isinstance(error, PluginUnavailableError) and self._registry.info(task.type).state not in USABLE
+        if info.error_class in _NOT_A_PLUGINS and not mine:
+            return replace(info, error_class=ErrorClass.BUG)
+        return info
 
     def _scrape(self, task: Task, message: Message, port: MessagePort) -> None:
         if not self._prepared:
@@ -169,6 +194,7 @@ class TaskRunner:
             settings=self._registry.open(task.type, raw),
             checkpoint=message["checkpoint"],
         )
+        port.context = context
         with closing(drive(self._registry.scrape(task.type, params, context))) as scraped:
             for yielded in scraped:
                 port.item(as_item(yielded))

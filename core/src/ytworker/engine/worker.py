@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol, Self
 
-from ytworker.engine.attempt import Attempt, AttemptDeps, Enqueuer, Observer, Sections, digest
+from ytworker.engine.attempt import Attempt, AttemptDeps, Checker, Observer, Sections, digest
 from ytworker.engine.budgets import Budgets, Pace
 from ytworker.engine.executor import Executor, InlineExecutor
 from ytworker.engine.lease import LeaseKeeper
@@ -70,6 +70,7 @@ class BaseWorker(ABC):
         self._deps = deps
         self._keeper: LeaseKeeper | None = None
         self.id = 0
+        self.done = 0
 
     def __enter__(self) -> Self:
         self._register()
@@ -89,8 +90,21 @@ class BaseWorker(ABC):
     def claim_task(self) -> Claim | None:
         """Claim the next task, or None when none is ready."""
         self.keep_alive()
-        claims = self._deps.queue.claim(self.id, self._deps.strategy, self._deps.types())
+        claims = self._claim()
+        if not claims and self.renew_lease():  # it had lost its lease, and with it the right to claim
+            claims = self._claim()
         return claims[0] if claims else None
+
+    def renew_lease(self) -> bool:
+        """Renew the lease here and now; True when it was lost and a new one took its place.
+
+        After a suspend of the machine the lease has lapsed though nothing hangs; whoever looks for lapsed leases must
+        renew the own one first.
+        """
+        if self._deps.queue.renew(self.id, lease_seconds=self._deps.lease_seconds):
+            return False
+        self._replace()
+        return True
 
     def report_result(self, claim: Claim, result: TaskResult) -> Decision | None:
         """Write down what became of a task; a report that comes too late is refused by the queue and logged."""
@@ -99,6 +113,8 @@ class BaseWorker(ABC):
         except StaleClaimError as error:
             log.warning("%s", error)
             return None
+        if not isinstance(decision, Release):
+            self.done += 1
         _tell(claim, result, decision)
         return decision
 
@@ -117,12 +133,19 @@ class BaseWorker(ABC):
     def keep_alive(self, seconds: float = 0.0) -> None:
         """Tell the lease that the loop lives and may be silent for so long; a lost lease is replaced by a new one."""
         if self._keeper is not None and self._keeper.lost:
-            self._unregister()
-            self._register()
+            self._replace()
         if self._keeper is not None:
             self._keeper.alive_for(seconds)
 
     # -- parts
+
+    def _claim(self) -> list[Claim]:
+        return self._deps.queue.claim(self.id, self._deps.strategy, self._deps.types())
+
+    def _replace(self) -> None:
+        log.warning("the lease of this worker lapsed: it goes on under a new one")
+        self._unregister()
+        self._register()
 
     def _register(self) -> None:
         self.id = self._deps.queue.add_worker(lease_seconds=self._deps.lease_seconds)
@@ -138,15 +161,22 @@ class BaseWorker(ABC):
     def _report(self, claim: Claim, result: TaskResult) -> Decision | None:
         queue = self._deps.queue
         if result.success:
-            queue.finish(claim, result.data, result.outcome, suspect=result.suspect, sources=result.sources)
+            queue.finish(
+                claim,
+                result.data,
+                result.outcome,
+                suspect=result.suspect,
+                sources=result.sources,
+                follow_ups=result.follow_ups,
+            )
             return None
         if result.error is not None:
             return self._report_failure(claim, result, result.error)
         if result.deferred_until is None:
-            queue.release(claim)
+            queue.release(claim, result.reason)
         else:
             until = max(result.deferred_until, self._after(1.0))  # a wait that is over already would be a hot loop
-            queue.defer(claim, until, result.reason or "it asked to wait")
+            queue.defer(claim, until, result.reason or "it asked to wait", source=result.waits_for)
         return None
 
     def _report_failure(self, claim: Claim, result: TaskResult, error: ErrorInfo) -> Decision:
@@ -164,11 +194,18 @@ class BaseWorker(ABC):
             case Bury():
                 self._fail(claim, result, error, None)
             case Release():
-                self._deps.queue.release(claim)
+                self._deps.queue.release(claim, error.message)
             case Defer(delay):
                 until = self._after(delay)
-                change = _cool_down(claim, result, error, decision, until, strikes)
-                self._deps.queue.defer(claim, until, error.message, error=error, cool_down=change)
+                self._deps.queue.defer(
+                    claim,
+                    until,
+                    error.message,
+                    source=error.source,
+                    error=error,
+                    cool_down=_cool_down(result, error, decision, until, strikes),
+                    plugin_version=result.plugin_version,
+                )
         return decision
 
     def _fail(self, claim: Claim, result: TaskResult, error: ErrorInfo, retry_at: Microseconds | None) -> None:
@@ -178,7 +215,10 @@ class BaseWorker(ABC):
         if error.source is None:
             return 1
         state = self._deps.queue.source(error.source)
-        return state.strikes + 1 if state.error_class is error.error_class else 1
+        if state.error_class is not error.error_class:
+            return 1
+        running = state.cooling_until is not None and state.cooling_until > self._deps.clock()
+        return state.strikes if running else state.strikes + 1  # several tasks may meet one and the same refusal
 
     def _after(self, seconds: float) -> Microseconds:
         return self._deps.clock() + round(seconds * SECOND)
@@ -195,15 +235,16 @@ def _tell(claim: Claim, result: TaskResult, decision: Decision | None) -> None:
 
 
 def _cool_down(
-    claim: Claim, result: TaskResult, error: ErrorInfo, decision: Defer, until: Microseconds, strikes: int
+    result: TaskResult, error: ErrorInfo, decision: Defer, until: Microseconds, strikes: int
 ) -> CoolDown | None:
-    if not decision.cool_down and not decision.pause:
+    """Say what the source goes through; an error that names no source is only its task's."""
+    if error.source is None or not (decision.cool_down or decision.pause):
         return None
     return CoolDown(
-        source=error.source or claim.task.type,
+        source=error.source,
         error_class=error.error_class,
         reason=error.message,
-        until=until if decision.cool_down else None,
+        until=until,
         paused_by=result.settings_digest if decision.pause else None,
         strikes=strikes,
     )
@@ -231,6 +272,13 @@ class PluginWorker(BaseWorker):
         self._attempts = replace(attempts, beat=self.keep_alive)
         self._version_of = version_of
 
+    def __enter__(self) -> Self:
+        queue = self._attempts.queue
+        for source in queue.sources():
+            if source.paused_by not in {None, self._attempts.settings_digest}:
+                queue.unpause(source.name)  # the settings have changed: what waits for it is due
+        return super().__enter__()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -246,6 +294,8 @@ class PluginWorker(BaseWorker):
         attempt = Attempt(claim, self._attempts, deadline)
         self.keep_alive(seconds)
         self._executor.run(encode(task_message(claim, deadline)), attempt.exchange)
+        if attempt.store_error is not None:
+            raise attempt.store_error
         if attempt.result is None:
             msg = "the executor ended without a result"
             raise RuntimeError(msg)
@@ -262,7 +312,7 @@ class WorkerFactory:
         sections: The raw settings sections of plugins.
         clock: Integer UTC microseconds.
         sleep: How to wait inside an attempt.
-        enqueue: Takes follow-up tasks.
+        check: Validates follow-up tasks.
         lease_seconds: How long a silent worker keeps its tasks.
         retry: What follows a failure.
         pace: How often a source may be asked.
@@ -273,7 +323,7 @@ class WorkerFactory:
     sections: Sections
     clock: Clock
     sleep: Callable[[float], None]
-    enqueue: Enqueuer
+    check: Checker
     lease_seconds: float = 60.0
     retry: RetryStrategy = field(default_factory=RetryStrategy)
     pace: Pace = field(default_factory=Pace)
@@ -285,6 +335,7 @@ class WorkerFactory:
         types: Sequence[str] = (),
         observe: Observer | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        ignore_pauses: bool = False,
     ) -> PluginWorker:
         """Make a worker that runs plugins in this process.
 
@@ -292,7 +343,8 @@ class WorkerFactory:
             strategy: In which order it claims.
             types: The task types that it claims; empty for all that can be loaded.
             observe: Sees the progress of each task.
-            stopping: Tells whether it is about to stop.
+            stopping: Tells whether it gives its task back.
+            ignore_pauses: Ask paused sources all the same.
         """
         deps = WorkerDeps(
             queue=self.queue,
@@ -304,12 +356,12 @@ class WorkerFactory:
         )
         attempts = AttemptDeps(
             queue=self.queue,
-            budgets=Budgets(self.queue, self.clock, self.pace),
+            budgets=Budgets(self.queue, self.clock, self.pace, ignore_pauses),
             sections=self.sections,
             settings_digest=digest(self.sections),
             clock=self.clock,
             beat=lambda _seconds: None,
-            enqueue=self.enqueue,
+            check=self.check,
             observe=observe,
             stopping=stopping,
         )

@@ -12,7 +12,10 @@ from typing import Any
 from ytworker.model import Item
 
 VERSIONED = ("title", "description", "tags", "thumbnail_url")
-"""The texts whose every version is kept: creators test titles, and that is the signal."""
+"""The texts that a version keeps: creators test titles, and that is the signal."""
+
+HASHED = ("title", "description", "tags")
+"""The texts whose change makes a new version; a still picture's address differs from list to list."""
 
 _METRICS = ("views", "likes", "comments")
 
@@ -32,8 +35,8 @@ def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def content_hash(record: Mapping[str, Any]) -> str:
-    """Digest the versioned texts of a record."""
-    text = json.dumps([record.get(name) for name in VERSIONED], ensure_ascii=False)
+    """Digest the texts of a record whose change makes a new version."""
+    text = json.dumps([record.get(name) for name in HASHED], ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

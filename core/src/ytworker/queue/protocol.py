@@ -8,7 +8,7 @@ take a :class:`~ytworker.model.Claim` are fenced: they raise :class:`~ytworker.e
 nothing when the claim no longer holds its task.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -67,7 +67,7 @@ class CoolDown:
         source: Whom it concerns.
         error_class: Why: throttled, blocked, quota or config.
         reason: In words.
-        until: When it ends; None for a pause.
+        until: When it ends; a pause also ends when the settings change.
         paused_by: Digest of the settings under which the source is paused; None for a cool-down.
         strikes: The new count of strikes.
     """
@@ -75,7 +75,7 @@ class CoolDown:
     source: str
     error_class: ErrorClass
     reason: str
-    until: Microseconds | None = None
+    until: Microseconds
     paused_by: str | None = None
     strikes: int = 1
 
@@ -152,11 +152,23 @@ class TaskQueue(Protocol):
         *,
         suspect: str | None = None,
         sources: Collection[str] = (),
+        follow_ups: Sequence[NewTask] = (),
     ) -> None:
-        """Store the items and complete the task; ``sources`` answered well and lose their strikes."""
+        """Store items and follow-up tasks and complete the task; ``sources`` answered well and lose their strikes.
 
-    def checkpoint(self, claim: Claim, items: Sequence[Item], value: Any, *, suspect: str | None = None) -> None:
-        """Store the items yielded so far together with the value that a retry will find."""
+        A task that an earlier attempt stored items for is not ``empty``.
+        """
+
+    def checkpoint(
+        self,
+        claim: Claim,
+        items: Sequence[Item],
+        value: Any,
+        *,
+        suspect: str | None = None,
+        follow_ups: Sequence[NewTask] = (),
+    ) -> None:
+        """Store the items and follow-up tasks so far together with the value that a retry will find."""
 
     def progress(self, claim: Claim, done: int, total: int | None, note: str | None) -> None:
         """Show how far a task is."""
@@ -172,13 +184,18 @@ class TaskQueue(Protocol):
         until: Microseconds,
         reason: str,
         *,
+        source: str | None = None,
         error: ErrorInfo | None = None,
         cool_down: CoolDown | None = None,
+        plugin_version: str | None = None,
     ) -> None:
-        """Put a task off with its attempt taken back, and cool its source down."""
+        """Put a task off with its attempt taken back, and cool its source down.
 
-    def release(self, claim: Claim) -> None:
-        """Put a task back as if it had not been claimed."""
+        ``source`` is whom it waits for: when that is resumed or its pause ends, the task is due.
+        """
+
+    def release(self, claim: Claim, reason: str | None = None) -> None:
+        """Put a task back as if it had not been claimed; ``reason`` is shown while it waits."""
 
     # -- looking
 
@@ -195,8 +212,8 @@ class TaskQueue(Protocol):
     def attempts(self, task_id: int) -> list[Attempt]:
         """Give the failures of a task, oldest first."""
 
-    def items(self, which: ItemFilter) -> Iterator[dict[str, Any]]:
-        """Give stored items as JSON objects, from one consistent snapshot."""
+    def items(self, which: ItemFilter) -> Generator[dict[str, Any], None, None]:
+        """Give stored items as JSON objects, from one consistent snapshot; close it if it is left early."""
 
     def counts(self) -> dict[TaskStatus, int]:
         """Count tasks by state, every state included."""
@@ -205,7 +222,7 @@ class TaskQueue(Protocol):
         """Count the queued and scheduled tasks by type."""
 
     def oldest_ready_at(self) -> Microseconds | None:
-        """When the longest-waiting ready task was enqueued, or None."""
+        """When the longest-waiting ready task became ready, or None."""
 
     def next_due_at(self, types: Sequence[str]) -> Microseconds | None:
         """When the next scheduled task of these types becomes due, or None."""

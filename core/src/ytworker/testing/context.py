@@ -58,10 +58,9 @@ class FakePort:
         """See :meth:`ytworker.Context.suspect`."""
         self.suspected.append(reason)
 
-    def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         """See :meth:`ytworker.Context.enqueue`."""
         self.enqueued.append((task_type, params, options))
-        return str(len(self.enqueued))
 
     def cancelled(self) -> bool:
         """See :attr:`ytworker.Context.cancelled`."""

@@ -1,8 +1,18 @@
 """What a ``channel_scrape`` task may say."""
 
-from typing import Literal, Self
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ytworker_ytdlp import FEED_LENGTH, ChannelRef, parse_channel
 
@@ -47,31 +57,61 @@ class ChannelParameters(BaseModel):
         parse_channel(value)
         return value.strip()
 
-    @model_validator(mode="after")
-    def _fit_together(self) -> Self:
-        if self.channel.tab and "content" not in self.model_fields_set:
-            self.content = self.channel.tab
-        if problems := [*self._tab_conflicts(), *self._route_conflicts()]:
-            raise ValueError("; ".join(problems))
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _fit_together(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Refuse what does not fit together, along with what is wrong with single fields."""
+        try:
+            made = handler(data)
+        except ValidationError as error:
+            besides = _conflicts(cls._sound(data, error)) if isinstance(data, Mapping) else ()
+            raise _extended(error, besides) from None
+        if made.channel.tab and "content" not in made.model_fields_set:
+            made.content = made.channel.tab
+        if problems := [*_conflicts({name: getattr(made, name) for name in cls.model_fields})]:
+            raise ValidationError.from_exception_data(cls.__name__, [_conflict(problem) for problem in problems])
+        return made
+
+    @classmethod
+    def _sound(cls, data: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
+        """Give the values, defaults included, of the fields that the error does not name."""
+        wrong = {problem["loc"][0] for problem in error.errors() if problem["loc"]}
+        values = {name: data.get(name, field.default) for name, field in cls.model_fields.items() if name not in wrong}
+        if "content" not in data and (tab := _tab(values)):
+            values["content"] = tab
+        return values
 
     @property
     def channel(self) -> ChannelRef:
         """The channel, understood."""
         return parse_channel(self.channel_url)
 
-    def _tab_conflicts(self) -> list[str]:
-        tab = self.channel.tab
-        if tab and tab != self.content:
-            return [f"channel_url names the tab {tab} but content is {self.content}: leave one of them out"]
-        return []
 
-    def _route_conflicts(self) -> list[str]:
-        problems = []
-        if self.content == "all" and self.route == "tab":
-            problems.append("a tab lists one kind: choose --content videos, shorts or streams, or --route uploads")
-        if self.route == "feed" and self.top_n > FEED_LENGTH and self.max_age_days is None:
-            problems.append(f"a feed holds {FEED_LENGTH} entries: lower --top-n, or choose --route uploads")
-        if self.depth == "list" and self.max_age_days is not None and self.route in {"tab", "uploads"}:
-            problems.append("lists carry no dates, so max_age_days needs --depth full or --route feed")
-        return problems
+def _conflicts(values: Mapping[str, Any]) -> Iterator[str]:
+    """Say what does not fit together; a field that is not among the values takes part in nothing."""
+    tab, content, route = _tab(values), values.get("content"), values.get("route")
+    if tab and content and tab != content:
+        yield f"channel_url names the tab {tab} but content is {content}: leave one of them out"
+    if content == "all" and route == "tab":
+        yield "a tab lists one kind: choose --content videos, shorts or streams, or --route uploads"
+    if route == "feed" and float(values.get("top_n", 0)) > FEED_LENGTH and values.get("max_age_days", 0) is None:
+        yield f"a feed holds {FEED_LENGTH} entries: lower --top-n, or choose --route uploads"
+    if values.get("depth") == "list" and values.get("max_age_days") is not None and route in {"tab", "uploads"}:
+        yield "lists carry no dates, so max_age_days needs --depth full or --route feed"
+
+
+def _tab(values: Mapping[str, Any]) -> str | None:
+    return parse_channel(values["channel_url"]).tab if "channel_url" in values else None
+
+
+def _conflict(problem: str) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError("conflict", "{problem}", {"problem": problem}), input=None)
+
+
+def _extended(error: ValidationError, problems: Iterable[str]) -> ValidationError:
+    """Make one error of what was wrong already and of what does not fit together besides."""
+    known = [
+        InitErrorDetails(type=each["type"], loc=each["loc"], input=each["input"], ctx=each.get("ctx", {}))
+        for each in error.errors()
+    ]
+    return ValidationError.from_exception_data(error.title, [*known, *map(_conflict, problems)])

@@ -103,8 +103,25 @@ def _listed(found: Found, params: ChannelParameters, context: Context, cutoff: d
         yield item
 
 
+def _is_upcoming(item: Item) -> bool:
+    return item.live_status == "is_upcoming"
+
+
+def _is_young(item: Item, cutoff: datetime | None) -> bool | None:
+    """Judge an item by its date; None where it has none and there is a cutoff to miss."""
+    if cutoff is None:
+        return True
+    return None if item.published_at is None else item.published_at >= cutoff
+
+
 class _Deep:
-    """One pass over a list with the full record of each video."""
+    """One pass over a list with the full record of each video.
+
+    With a cutoff, an item without a date (private, gone, for members only) takes the verdict of its dated neighbours:
+    it is held until the next dated item and given before that one where it is young, dropped where it is old. Those
+    still held at the end of the list are given if the last dated item before them was young. An undated item never
+    interrupts a row of old ones. A premiere that is still to come is young itself and says nothing about others.
+    """
 
     def __init__(self, session: Session, params: ChannelParameters, cutoff: datetime | None) -> None:
         self._session = session
@@ -114,34 +131,49 @@ class _Deep:
         self._seen = _seen(session.context.checkpoint.value)
         self._done = 0
         self._row = 0
+        self._held: list[Item] = []
+        self._last_young = False
 
     def items(self, found: Found) -> Iterator[Item]:
         """Give the full items; stop at the wanted number, at too many old ones, or when the task is cancelled."""
-        for listed in found.items:
-            if self._context.cancelled or self._row >= PATIENCE:
-                return
-            if listed.id in self._seen:
-                self._advance(listed)
-            elif (item := self._read(listed)) is not None:
-                self._advance(item)
+        for item in self._young(found):
+            self._advance(item)
+            if item.id not in self._seen:
                 yield item
                 self._save(item.id)
             if self._done >= self._params.top_n:
                 return
 
-    def _read(self, listed: Item) -> Item | None:
-        """Read one video; None for one that is too old."""
-        if _is_old(listed, self._cutoff):
-            self._row += 1
-            return None
-        item = merged(listed, read_video_or_stub(self._session, listed.id))
-        if _is_old(item, self._cutoff):
-            self._row += 1
-            return None
-        return item
+    def _young(self, found: Found) -> Iterator[Item]:
+        """Give what is young enough, in order; what an earlier attempt gave comes as it is listed."""
+        for listed in found.items:
+            if self._context.cancelled or self._row >= PATIENCE:
+                return
+            yield from self._settle(self._read(listed), given=listed.id in self._seen)
+        yield from self._release(young=self._last_young)
+
+    def _read(self, listed: Item) -> Item:
+        """Read one video, unless it was given before or its date in the list is too old already."""
+        if listed.id in self._seen or _is_old(listed, self._cutoff):
+            return listed
+        return merged(listed, read_video_or_stub(self._session, listed.id))
+
+    def _settle(self, item: Item, *, given: bool) -> list[Item]:
+        """Judge an item, and with it those that are held; give all that may go out now."""
+        young = True if given else _is_young(item, self._cutoff)
+        if self._cutoff is not None and (young is None or _is_upcoming(item)):
+            self._held.append(item)
+            return [] if len(self._held) > 1 or not _is_upcoming(item) else self._release(young=False)
+        self._last_young = bool(young)
+        self._row = 0 if young else self._row + 1
+        return [*self._release(young=self._last_young), *([item] if young else [])]
+
+    def _release(self, *, young: bool) -> list[Item]:
+        """Empty what is held: all of it where its neighbour is young, else the premieres alone."""
+        held, self._held = self._held, []
+        return [item for item in held if young or _is_upcoming(item)]
 
     def _advance(self, item: Item) -> None:
-        self._row = 0
         self._done += 1
         self._context.progress(self._done, self._params.top_n, item.title)
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,10 @@ from ytworker_ytdlp.transport import GuardedRH
 
 Send = Callable[[Any], Any]
 Gate = Callable[[Any, Send], Any]
+
+
+COOKIE_FIELDS = 7
+_COOKIE_HEADER = re.compile(r"# (?:Netscape )?HTTP Cookie File")
 
 
 class CapturingLogger:
@@ -127,11 +132,26 @@ def _cookies(settings: YtdlpSettings) -> io.StringIO | None:
     if settings.cookie_file is None:
         return None
     try:
-        return io.StringIO(settings.cookie_file.read_text(encoding="utf-8"))
+        text = settings.cookie_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         msg = f"plugins.ytdlp.cookie_file cannot be read: {reason}. Check its path"
         raise ConfigError(msg) from error
+    _check_cookies(text)
+    return io.StringIO(text)
+
+
+def _check_cookies(text: str) -> None:
+    """Refuse what yt-dlp would skip: it would print the line, secret and all, and go on without the cookie."""
+    lines = text.splitlines()
+    if not lines or not _COOKIE_HEADER.match(lines[0]):
+        msg = "plugins.ytdlp.cookie_file does not begin with '# Netscape HTTP Cookie File': export it in that format"
+        raise ConfigError(msg)
+    for number, line in enumerate(lines, 1):
+        bare = line.removeprefix("#HttpOnly_")
+        if bare.strip() and not bare.startswith("#") and len(bare.split("\t")) != COOKIE_FIELDS:
+            msg = f"plugins.ytdlp.cookie_file: line {number} does not have {COOKIE_FIELDS} fields with tabs between "
+            raise ConfigError(msg + "them, as after a copy that turned tabs into blanks. Export the file again")
 
 
 __all__ = ["EXTRACTORS", "CapturingLogger", "Client"]

@@ -16,6 +16,7 @@ from ytworker_ytdlp.taxonomy import judge
 
 FEED_LENGTH = 15
 NOT_FOUND = 404
+LATER = 600.0
 
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _YT = "{http://www.youtube.com/xml/schemas/2015}"
@@ -42,7 +43,7 @@ def read_feed(session: Session, channel_id: str, kind: ListKind = "all") -> Feed
 
     Raises:
         FeedMissingError: HTTP 404. Feeds do that in waves: confirm by another route before calling the channel gone.
-        SuspectError: No feed, or one with a document type declaration.
+        SuspectError: No feed, one with a document type declaration, a hollow one, or that of another channel.
     """
     with session.step(f"feed of {channel_id}"):
         status, body = session.fetch(feed_url(channel_id, kind))
@@ -51,7 +52,7 @@ def read_feed(session: Session, channel_id: str, kind: ListKind = "all") -> Feed
         raise FeedMissingError(msg, source=session.source)
     if status >= 400:  # noqa: PLR2004 - the client errors of HTTP
         raise to_error(judge(_Status(status)), subject=f"feed of {channel_id}", source=session.source)
-    return parse_feed(body, kind)
+    return parse_feed(body, kind, channel_id=channel_id, source=session.source)
 
 
 class _Status(Exception):  # noqa: N818 - gives a bare status to the taxonomy
@@ -69,22 +70,46 @@ class _NoDoctype(ET.TreeBuilder):
         raise ValueError(msg)
 
 
-def parse_feed(body: bytes, kind: ListKind = "all") -> Feed:
+def parse_feed(
+    body: bytes, kind: ListKind = "all", *, channel_id: str | None = None, source: str | None = None
+) -> Feed:
     """Read the bytes of a feed.
 
+    Args:
+        body: The answer.
+        kind: What was asked for.
+        channel_id: Whose feed was asked for; None lets any pass.
+        source: The identity that asked, for errors.
+
     Raises:
-        SuspectError: They are no feed.
+        SuspectError: They are no feed, a hollow one, or that of another channel. A feed that names its channel and has
+            no entries is that of a channel without videos.
     """
     try:
         parser = ET.XMLParser(target=_NoDoctype())  # noqa: S314 - a document type, the way to every XML attack, is refused
         root = ET.fromstring(body, parser)  # noqa: S314 - as above
     except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
         msg = f"the feed cannot be read ({error}). It is asked again once; another route is --route uploads"
-        raise SuspectError(msg) from error
+        raise SuspectError(msg, source=source) from error
     if root.tag != f"{_ATOM}feed":
         msg = "the answer is XML but no Atom feed. It is asked again once; another route is --route uploads"
-        raise SuspectError(msg)
-    return _feed(root, kind)
+        raise SuspectError(msg, source=source)
+    feed = _feed(root, kind)
+    if problem := _problem(feed, len(root.findall(f"{_ATOM}entry")), channel_id):
+        msg = f"feed of {channel_id or feed.channel.id or 'a channel'}: {problem}. It is tried again later; "
+        raise SuspectError(msg + "--depth full --route uploads does without the feed", retry_after=LATER, source=source)
+    return feed
+
+
+def _problem(feed: Feed, entries: int, channel_id: str | None) -> str | None:
+    """Say why nothing may be concluded from a feed, or None."""
+    if not entries and not feed.channel.id:
+        return "it holds neither a channel nor videos"
+    if entries and not feed.items:
+        return f"none of its {entries} entries is a video"
+    if channel_id and feed.channel.id and feed.channel.id != channel_id:
+        return f"it is that of {feed.channel.id}"
+    return None
 
 
 def _feed(root: ET.Element, kind: ListKind) -> Feed:

@@ -28,7 +28,7 @@ EXACT_LISTS = frozenset({"videos", "streams", "search"})
 
 
 def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
-    """Make an item of an entry of a list.
+    """Make an item of an entry of a list, whose text is but the start of a description: ``extra.snippet``.
 
     Args:
         entry: What the list says about one video.
@@ -43,7 +43,6 @@ def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
         id=entry["id"],
         url=watch_url(entry["id"]),
         title=_text(entry.get("title")),
-        description=_text(entry.get("description")),
         author=_author(entry, listing.channel),
         duration_seconds=_seconds(entry.get("duration")),
         thumbnail_url=_thumbnail(entry),
@@ -53,6 +52,7 @@ def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
         metrics=Metrics(views=views, precision=MetricPrecision(views=None if views is None else precision)),
         context=ItemContext(list=listing.name, rank=rank),
         extra=_present(
+            snippet=_text(entry.get("description")),
             concurrent_viewers=_count(entry.get("concurrent_view_count")),
             release_at=_rfc3339(entry.get("release_timestamp")),
         ),
@@ -96,6 +96,8 @@ def merged(listed: Item, full: Item) -> Item:
     known = _known(full)
     known["author"] = listed.author.model_copy(update=_known(full.author))
     known["extra"] = {**listed.extra, **full.extra}
+    if full.description is not None:
+        known["extra"].pop("snippet", None)
     known["context"] = listed.context
     known["metrics"] = _merged_metrics(listed.metrics, full.metrics)
     return listed.model_copy(update=known)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ytworker import ConfigError, Context, SuspectError, TaskError, ThrottledError
+from ytworker import Context, OfflineError, SuspectError, TaskError, ThrottledError
 from ytworker_ytdlp.guard import url_problem
 from ytworker_ytdlp.raising import offline_error, offline_reason, to_error
 from ytworker_ytdlp.settings import SECTION, YtdlpSettings
@@ -176,8 +176,9 @@ class Session:
     def _refusal(self, error: Exception) -> TaskError | None:
         names = {type(cause).__name__ for cause in chain(error)}
         if "PrivateAddressError" in names:
-            msg = f"{error}: refused. Check the name server and the hosts file, or set plugins.ytdlp.proxy"
-            return self._remember(ConfigError(msg, source=self.source))
+            msg = f"no way to YouTube: {error}. Check the name server, the hosts file and whether a captive portal or "
+            msg += "an ad blocker answers instead (or set plugins.ytdlp.proxy), then the task goes on by itself"
+            return self._remember(OfflineError(msg, source=self.source))
         if "RefusedTargetError" in names:
             msg = f"{error}. YouTube does not do that: check the network and plugins.ytdlp.proxy"
             return self._remember(SuspectError(msg, source=self.source))

@@ -1,7 +1,7 @@
 """The embedded backend: one SQLite file in the user's data folder, shared by any number of processes."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -77,19 +77,17 @@ class SQLiteQueue:
         return workers.renew(self._database, worker_id, self._clock(), lease_seconds)
 
     def remove_worker(self, worker_id: int) -> None:
-        workers.remove_worker(self._database, worker_id)
+        workers.remove_worker(self._database, worker_id, self._clock())
 
     def rescue(self) -> int:
         return workers.rescue(self._database, self._clock())
 
     def claim(self, worker_id: int, strategy: ClaimingStrategy, types: Sequence[str], *, limit: int = 1) -> list[Claim]:
-        found: list[Claim] = []
-        while len(found) < limit:
+        if limit == 1:
             claim = claims.claim_next(self._database, worker_id, strategy, types, self._clock())
-            if claim is None:
-                break
-            found.append(claim)
-        return found
+            return [claim] if claim else []
+        with self._database.write():
+            return claims.claim_many(self._database, worker_id, strategy, types, self._clock(), limit)
 
     def claim_task(self, worker_id: int, task_id: int) -> Claim | None:
         return claims.claim_one(self._database, worker_id, task_id, self._clock())
@@ -102,16 +100,30 @@ class SQLiteQueue:
         *,
         suspect: str | None = None,
         sources: Collection[str] = (),
+        follow_ups: Sequence[NewTask] = (),
     ) -> None:
         now = self._clock()
         with endings.fenced(self._database, claim):
             self._store(claim, items, suspect, now)
+            self._follow(follow_ups, now)
+            if outcome is Outcome.EMPTY and _has_items(self._database, claim.task.id):
+                outcome = Outcome.OK
             endings.complete(self._database, claim, outcome, now)
             _forgive(self._database, sources, now)
 
-    def checkpoint(self, claim: Claim, items: Sequence[Item], value: Any, *, suspect: str | None = None) -> None:
+    def checkpoint(
+        self,
+        claim: Claim,
+        items: Sequence[Item],
+        value: Any,
+        *,
+        suspect: str | None = None,
+        follow_ups: Sequence[NewTask] = (),
+    ) -> None:
+        now = self._clock()
         with endings.fenced(self._database, claim):
-            self._store(claim, items, suspect, self._clock())
+            self._store(claim, items, suspect, now)
+            self._follow(follow_ups, now)
             endings.save_checkpoint(self._database, claim, value)
 
     def progress(self, claim: Claim, done: int, total: int | None, note: str | None) -> None:
@@ -135,19 +147,21 @@ class SQLiteQueue:
         until: Microseconds,
         reason: str,
         *,
+        source: str | None = None,
         error: ErrorInfo | None = None,
         cool_down: CoolDown | None = None,
+        plugin_version: str | None = None,
     ) -> None:
         with endings.fenced(self._database, claim):
             if error is not None:
-                self._record(claim, error, None, self._clock())
-            endings.put_off(self._database, claim, until, reason)
+                self._record(claim, error, plugin_version, self._clock())
+            endings.put_off(self._database, claim, until, reason, source)
             if cool_down is not None:
                 sources.cool_down(self._database, cool_down)
 
-    def release(self, claim: Claim) -> None:
+    def release(self, claim: Claim, reason: str | None = None) -> None:
         with endings.fenced(self._database, claim):
-            endings.put_back(self._database, claim)
+            endings.put_back(self._database, claim, reason, self._clock())
 
     # -- looking
 
@@ -160,7 +174,7 @@ class SQLiteQueue:
     def attempts(self, task_id: int) -> list[Attempt]:
         return tasks.list_attempts(self._database, task_id)
 
-    def items(self, which: ItemFilter) -> Iterator[dict[str, Any]]:
+    def items(self, which: ItemFilter) -> Generator[dict[str, Any], None, None]:
         return items.list_items(self._database, which)
 
     def counts(self) -> dict[TaskStatus, int]:
@@ -187,10 +201,12 @@ class SQLiteQueue:
         return sources.list_sources(self._database)
 
     def resume(self, name: str) -> None:
-        sources.resume(self._database, name)
+        with self._database.write():
+            sources.resume(self._database, name, self._clock())
 
     def unpause(self, name: str) -> None:
-        sources.unpause(self._database, name)
+        with self._database.write():
+            sources.unpause(self._database, name, self._clock())
 
     def counter(self, name: str) -> int:
         rows = self._database.execute(_COUNTER, (name,))
@@ -208,6 +224,10 @@ class SQLiteQueue:
         else:
             items.keep_apart(self._database, claim.task.id, yielded, suspect, now)
 
+    def _follow(self, follow_ups: Sequence[NewTask], now: Microseconds) -> None:
+        for task in follow_ups:
+            claims.enqueue_task(self._database, task, now)
+
     def _record(self, claim: Claim, error: ErrorInfo, plugin_version: str | None, now: Microseconds) -> None:
         endings.add_error(
             self._database,
@@ -220,7 +240,8 @@ class SQLiteQueue:
         )
 
 
-_forgive = sources.forgive  # `sources` is also the name of an argument and of a method
+_forgive = sources.forgive  # `sources` and `items` are also names of arguments and methods
+_has_items = items.has_items
 
 
 def path_of(url: str) -> Path:
@@ -237,5 +258,6 @@ def path_of(url: str) -> Path:
             return Path(path).expanduser().absolute()
     except (ValueError, RuntimeError):  # no URL at all, or the home of nobody
         pass
-    msg = f"{url!r} names no SQLite file; write sqlite:///absolute/path/to/queue.db, with ? as %3F and # as %23"
+    scheme = url.partition(":")[0][:20]  # the rest may hold a password
+    msg = f"this {scheme}: URL names no SQLite file; write sqlite:///absolute/path/to/queue.db, ? as %3F and # as %23"
     raise StoreError(msg)

@@ -29,7 +29,7 @@ _ADD_STATE = "INSERT INTO state (id, type, status, priority, at) VALUES (?, ?, ?
 
 _ANYTHING_DUE = "SELECT 1 FROM state INDEXED BY due WHERE status = 2 AND at <= ? LIMIT 1"
 _PROMOTE = f"""
-UPDATE state SET status = 0, at = NULL WHERE id IN (
+UPDATE state SET status = 0 WHERE id IN (
   SELECT id FROM state INDEXED BY due WHERE status = 2 AND at <= ? ORDER BY at LIMIT {_PROMOTED_AT_ONCE})
 """
 # A worker whose lease was taken away must not claim: nobody would ever rescue what it then holds.
@@ -59,7 +59,7 @@ def enqueue_task(database: Database, task: NewTask, now: Microseconds) -> Enqueu
     )
     task_id = database.insert(_ADD_BODY, body)
     later = task.run_at is not None and task.run_at > now
-    database.change(_ADD_STATE, (task_id, type_id, 2 if later else 0, task.priority, task.run_at if later else None))
+    database.change(_ADD_STATE, (task_id, type_id, 2 if later else 0, task.priority, task.run_at if later else now))
     if task.key is not None:
         database.change(_ADD_KEY, (type_id, task.key, task_id))
     return Enqueued(task_id, created=True)
@@ -71,10 +71,9 @@ def type_number(database: Database, name: str) -> int:
     return int(rows[0][0]) if rows else database.insert(_ADD_TYPE, (name,))
 
 
-def promote(database: Database, now: Microseconds) -> None:
-    """Make what is due ready; when nothing is, this is one seek and no write."""
-    if database.execute(_ANYTHING_DUE, (now,)):
-        database.change(_PROMOTE, (now,))
+def promote(database: Database, now: Microseconds) -> int:
+    """Make what is due ready, some at a time, and say how many; when nothing is, this is one seek and no write."""
+    return database.change(_PROMOTE, (now,)) if database.execute(_ANYTHING_DUE, (now,)) else 0
 
 
 def claim_next(
@@ -85,17 +84,47 @@ def claim_next(
     now: Microseconds,
 ) -> Claim | None:
     """Claim the head of the order, or nothing."""
-    numbers = [row[0] for name in types for row in database.execute(_TYPE, (name,))]
+    numbers = _numbers(database, types)
     if not numbers:
         return None
-    values = (worker_id, now, *numbers)
     if not database.execute(_ANYTHING_DUE, (now,)):
-        rows = database.execute(_claim_sql(strategy.name, len(numbers)), values)
-    else:
-        with database.write():
-            promote(database, now)
-            rows = database.execute(_claim_sql(strategy.name, len(numbers)), values)
+        return _claim_head(database, worker_id, strategy, numbers, now)
+    with database.write():
+        promote(database, now)
+        return _claim_head(database, worker_id, strategy, numbers, now)
+
+
+def claim_many(
+    database: Database,
+    worker_id: int,
+    strategy: ClaimingStrategy,
+    types: Sequence[str],
+    now: Microseconds,
+    limit: int,
+) -> list[Claim]:
+    """Claim up to ``limit`` heads of the order, inside a transaction of the caller's."""
+    numbers = _numbers(database, types)
+    claims: list[Claim] = []
+    if numbers:
+        promote(database, now)
+    while numbers and len(claims) < limit:
+        claim = _claim_head(database, worker_id, strategy, numbers, now)
+        if claim is not None:
+            claims.append(claim)
+        elif not promote(database, now):
+            break
+    return claims
+
+
+def _claim_head(
+    database: Database, worker_id: int, strategy: ClaimingStrategy, numbers: Sequence[int], now: Microseconds
+) -> Claim | None:
+    rows = database.execute(_claim_sql(strategy.name, len(numbers)), (worker_id, now, *numbers))
     return claim_of(database, worker_id, *rows[0]) if rows else None
+
+
+def _numbers(database: Database, types: Sequence[str]) -> list[int]:
+    return [row[0] for name in types for row in database.execute(_TYPE, (name,))]
 
 
 def claim_one(database: Database, worker_id: int, task_id: int, now: Microseconds) -> Claim | None:
@@ -113,7 +142,7 @@ def claim_of(database: Database, worker_id: int, task_id: int, fence: int) -> Cl
 
 def next_due_at(database: Database, types: Sequence[str]) -> Microseconds | None:
     """Find when the next scheduled task of these types becomes due."""
-    numbers = [row[0] for name in types for row in database.execute(_TYPE, (name,))]
+    numbers = _numbers(database, types)
     ((due,),) = database.execute(_NEXT_DUE, (json.dumps(numbers),))
     return due if due is None else int(due)
 

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -93,7 +93,7 @@ class Database:
         with self._translated():
             return self._run(sql, values).lastrowid or 0
 
-    def stream(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
+    def stream(self, sql: str, values: Sequence[Any] = ()) -> Generator[Row, None, None]:
         """Run one SELECT and give its rows one by one; they all come from one snapshot."""
         with self._translated():
             yield from self._run(sql, values)
@@ -150,6 +150,7 @@ def _explain(error: sqlite3.Error | OSError) -> str:
 
 
 _MEANINGS = {
+    "disk I/O error": "the disk could not be read or written; it may be full or failing. Look at its free space",
     "disk is full": "the disk is full. Nothing was lost; free some space and start again",
     "readonly": "the queue cannot be written. Check the permissions of the file and of its folder",
     "Read-only file system": "the file system is read-only. Name another place with --queue",

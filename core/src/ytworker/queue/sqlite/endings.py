@@ -20,10 +20,12 @@ _COMPLETE = f"UPDATE state SET status = 3, at = ?, outcome = ?, owner = NULL WHE
 _KILL = f"UPDATE state SET status = 4, at = ?, owner = NULL WHERE {_FENCE}"
 _RETRY = f"UPDATE state SET status = 2, at = ?, owner = NULL WHERE {_FENCE}"
 _DEFER = f"UPDATE state SET status = 2, at = ?, owner = NULL, attempt = attempt - 1 WHERE {_FENCE}"
-_RELEASE = f"UPDATE state SET status = 0, at = NULL, owner = NULL, attempt = attempt - 1 WHERE {_FENCE}"
+_RELEASE = f"UPDATE state SET status = 0, at = ?, owner = NULL, attempt = attempt - 1 WHERE {_FENCE}"
 _FREE_KEY = "DELETE FROM live_key WHERE id = ?1 AND (type, key) = (SELECT type, key FROM body WHERE id = ?1)"
 _FORGET_RUN = "DELETE FROM run WHERE id = ?"
-_REASON = "INSERT INTO run (id, reason) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET reason = ?2"
+_WAITS = """
+INSERT INTO run (id, reason, source) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET reason = ?2, source = ?3
+"""
 _SAVE = "INSERT INTO run (id, checkpoint) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET checkpoint = ?2"
 _PROGRESS = """
 INSERT INTO run (id, done, total, note) VALUES (?1, ?2, ?3, ?4)
@@ -65,18 +67,19 @@ def kill(database: Database, claim: Claim, now: Microseconds) -> None:
 def retry(database: Database, claim: Claim, at: Microseconds) -> None:
     """Schedule another attempt, inside a fenced transaction."""
     database.change(_RETRY, (at, *_fence(claim)))
-    database.change(_REASON, (claim.task.id, None))
+    database.change(_WAITS, (claim.task.id, None, None))
 
 
-def put_off(database: Database, claim: Claim, until: Microseconds, reason: str) -> None:
+def put_off(database: Database, claim: Claim, until: Microseconds, reason: str, source: str | None) -> None:
     """Schedule a task for later and take its attempt back, inside a fenced transaction."""
     database.change(_DEFER, (until, *_fence(claim)))
-    database.change(_REASON, (claim.task.id, reason))
+    database.change(_WAITS, (claim.task.id, reason, source))
 
 
-def put_back(database: Database, claim: Claim) -> None:
+def put_back(database: Database, claim: Claim, reason: str | None, now: Microseconds) -> None:
     """Queue a task again as if it had not been claimed, inside a fenced transaction."""
-    database.change(_RELEASE, _fence(claim))
+    database.change(_RELEASE, (now, *_fence(claim)))
+    database.change(_WAITS, (claim.task.id, reason, None))
 
 
 def save_checkpoint(database: Database, claim: Claim, value: Any) -> None:

@@ -1,7 +1,7 @@
 """Storing and reading items: current rows, versions of texts, counts over time, and who found what at which place."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from ytworker.model import Item, Microseconds, rfc3339
@@ -28,6 +28,7 @@ INSERT INTO observation (item, observed_at, task, views, likes, comments, views_
                          comments_precision)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
+_ANY_HIT = "SELECT 1 FROM hit WHERE task = ? LIMIT 1"
 _HITS = "SELECT coalesce(max(position), 0) FROM hit WHERE task = ?"
 _ADD_HIT = "INSERT INTO hit (task, position, item, context) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _SUSPECT = "INSERT INTO suspect_item (task, observed_at, reason, record) VALUES (?, ?, ?, ?)"
@@ -58,13 +59,18 @@ def store_items(database: Database, task_id: int, items: Sequence[Item], now: Mi
         database.change(_ADD_HIT, (task_id, position, number, json.dumps(context)))
 
 
+def has_items(database: Database, task_id: int) -> bool:
+    """Say whether anything is stored for a task."""
+    return bool(database.execute(_ANY_HIT, (task_id,)))
+
+
 def keep_apart(database: Database, task_id: int, items: Sequence[Item], reason: str, now: Microseconds) -> None:
     """Store doubtful items where they overwrite nothing, inside a transaction of the caller's."""
     for item in items:
         database.change(_SUSPECT, (task_id, now, reason, json.dumps(item.model_dump(mode="json"))))
 
 
-def list_items(database: Database, which: ItemFilter) -> Iterator[dict[str, Any]]:
+def list_items(database: Database, which: ItemFilter) -> Generator[dict[str, Any], None, None]:
     """Read stored items as JSON objects."""
     limit = -1 if which.limit is None else which.limit
     if which.task_id is not None:

@@ -36,7 +36,8 @@ _QUEUE = (
          timeout_seconds REAL NOT NULL,
          key TEXT,
          params TEXT NOT NULL) STRICT""",
-    # `at` is run_at while scheduled, the time of the claim while claimed, the time of the end afterwards.
+    # `at` is when it became ready while queued, run_at while scheduled, the time of the claim while claimed, and the
+    # time of the end afterwards.
     """CREATE TABLE state (
          id INTEGER PRIMARY KEY,
          type INTEGER NOT NULL,
@@ -53,7 +54,8 @@ _QUEUE = (
          type INTEGER NOT NULL, key TEXT NOT NULL, id INTEGER NOT NULL,
          PRIMARY KEY (type, key)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE run (
-         id INTEGER PRIMARY KEY, checkpoint TEXT, done INTEGER, total INTEGER, note TEXT, reason TEXT) STRICT""",
+         id INTEGER PRIMARY KEY, checkpoint TEXT, done INTEGER, total INTEGER, note TEXT,
+         reason TEXT, source TEXT) STRICT""",
     """CREATE TABLE error (
          id INTEGER PRIMARY KEY,
          task INTEGER NOT NULL,
@@ -78,8 +80,8 @@ _QUEUE = (
          seen_at INTEGER NOT NULL,
          lease_until INTEGER NOT NULL) STRICT""",
     """CREATE TABLE source (
-         name TEXT PRIMARY KEY, cooling_until INTEGER, reason TEXT, strikes INTEGER NOT NULL DEFAULT 0,
-         class TEXT, paused_by TEXT) STRICT, WITHOUT ROWID""",
+         name TEXT PRIMARY KEY, cooling_until INTEGER, reason TEXT, strikes INTEGER NOT NULL DEFAULT 0, class TEXT,
+         paused_until INTEGER, pause_reason TEXT, paused_by TEXT) STRICT, WITHOUT ROWID""",
     "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 )
 

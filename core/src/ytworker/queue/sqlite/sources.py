@@ -6,24 +6,32 @@ from ytworker.model import ErrorClass, Microseconds, SourceState
 from ytworker.queue.protocol import CoolDown
 from ytworker.queue.sqlite.database import Database, Row
 
-_SELECT = "SELECT name, cooling_until, reason, strikes, class, paused_by FROM source"
+_SELECT = """
+SELECT name, cooling_until, reason, strikes, class, paused_until, pause_reason, paused_by FROM source
+"""
 _GET = _SELECT + " WHERE name = ?"
 _LIST = _SELECT + " ORDER BY name"
+# A shorter cool-down within a longer one changes nothing: not its end, and not what the next strike builds on.
 _COOL = """
-INSERT INTO source (name, cooling_until, reason, strikes, class, paused_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-ON CONFLICT (name) DO UPDATE SET
-  cooling_until = nullif(max(coalesce(cooling_until, 0), coalesce(?2, 0)), 0),
-  reason = CASE WHEN ?6 IS NULL AND paused_by IS NOT NULL THEN reason ELSE ?3 END,
-  strikes = ?4, class = ?5, paused_by = coalesce(?6, paused_by)
+INSERT INTO source (name, cooling_until, reason, strikes, class) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (name) DO UPDATE SET cooling_until = ?2, reason = ?3, strikes = ?4, class = ?5
+ WHERE coalesce(cooling_until, 0) < ?2
 """
-_FREE = """
+_PAUSE = """
+INSERT INTO source (name, paused_until, pause_reason, paused_by) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (name) DO UPDATE SET paused_until = ?2, pause_reason = ?3, paused_by = ?4
+"""
+_FORGET_COOLING = """
 UPDATE source SET strikes = 0, cooling_until = NULL, reason = NULL, class = NULL
- WHERE name = ?1 AND paused_by IS NULL AND coalesce(cooling_until, 0) <= ?2
+ WHERE name = ?1 AND coalesce(cooling_until, 0) <= ?2
 """
 _UNPAUSE = """
-UPDATE source SET paused_by = NULL, reason = CASE WHEN cooling_until IS NULL THEN NULL ELSE reason END WHERE name = ?
+UPDATE source SET paused_until = NULL, pause_reason = NULL, paused_by = NULL WHERE name = ? AND paused_by IS NOT NULL
 """
-_RESUME = "UPDATE source SET cooling_until = NULL, reason = NULL, paused_by = NULL WHERE name = ?"
+_WARM = "UPDATE source SET cooling_until = NULL, reason = NULL WHERE name = ?"
+_WAKE = """
+UPDATE state SET at = min(at, ?2) WHERE status = 2 AND id IN (SELECT id FROM run WHERE source = ?1)
+"""
 
 
 def get_source(database: Database, name: str) -> SourceState:
@@ -38,37 +46,46 @@ def list_sources(database: Database) -> list[SourceState]:
 
 
 def cool_down(database: Database, change: CoolDown) -> None:
-    """Start or prolong a cool-down or a pause; one that is running is never shortened."""
-    values = (change.source, change.until, change.reason, change.strikes, change.error_class.value, change.paused_by)
-    database.change(_COOL, values)
+    """Start or prolong a cool-down, or a pause."""
+    if change.paused_by is None:
+        values = (change.source, change.until, change.reason, change.strikes, change.error_class.value)
+        database.change(_COOL, values)
+    else:
+        database.change(_PAUSE, (change.source, change.until, change.reason, change.paused_by))
 
 
 def forgive(database: Database, names: Collection[str], now: Microseconds) -> None:
-    """Forget the strikes of sources that answered well.
+    """Forget the strikes and the pause of sources that answered well.
 
-    A cool-down or pause that is running stays: the attempt got its answers before another one started it.
+    A cool-down that is running stays: the attempt got its answers before another one started it.
     """
     for name in names:
-        database.change(_FREE, (name, now))
+        database.change(_FORGET_COOLING, (name, now))
+        unpause(database, name, now)
 
 
-def resume(database: Database, name: str) -> None:
-    """End a cool-down and a pause by hand."""
-    database.change(_RESUME, (name,))
-
-
-def unpause(database: Database, name: str) -> None:
-    """End a pause because the settings changed; a cool-down goes on."""
+def resume(database: Database, name: str, now: Microseconds) -> None:
+    """End a cool-down and a pause by hand, inside a transaction of the caller's."""
+    database.change(_WARM, (name,))
     database.change(_UNPAUSE, (name,))
+    database.change(_WAKE, (name, now))
+
+
+def unpause(database: Database, name: str, now: Microseconds) -> None:
+    """End a pause and make due what waits for the source, inside a transaction of the caller's."""
+    if database.change(_UNPAUSE, (name,)):
+        database.change(_WAKE, (name, now))
 
 
 def _source(row: Row) -> SourceState:
-    name, until, reason, strikes, error_class, paused_by = row
+    name, until, reason, strikes, error_class, paused_until, pause_reason, paused_by = row
     return SourceState(
         name=name,
         cooling_until=until,
         reason=reason,
         strikes=strikes,
         error_class=None if error_class is None else ErrorClass(error_class),
+        paused_until=paused_until,
+        pause_reason=pause_reason,
         paused_by=paused_by,
     )

@@ -39,11 +39,7 @@ _COUNTS = "SELECT status, count(*) FROM state GROUP BY status"
 _WAITING = """
 SELECT t.name, count(*) FROM state s JOIN task_type t ON t.id = s.type WHERE s.status IN (0, 2) GROUP BY t.name
 """
-# The oldest of each type is one seek in the index; ids rise with time.
-_OLDEST = """
-SELECT min(b.created_at) FROM task_type t
-  JOIN body b ON b.id = (SELECT min(id) FROM state INDEXED BY ready_id WHERE type = t.id AND status = 0)
-"""
+_OLDEST = "SELECT min(at) FROM state INDEXED BY ready_id WHERE status = 0"
 _WORKERS = "SELECT id, host, pid, version, started_at, seen_at, lease_until FROM worker ORDER BY started_at"
 
 
@@ -83,7 +79,7 @@ def count_waiting(database: Database) -> dict[str, int]:
 
 
 def oldest_ready_at(database: Database) -> Microseconds | None:
-    """Find when the longest-waiting ready task was enqueued."""
+    """Find when the longest-waiting ready task became ready; looks at every ready row, and is asked by people only."""
     ((oldest,),) = database.execute(_OLDEST)
     return oldest if oldest is None else int(oldest)
 
@@ -121,7 +117,7 @@ def _task(row: Row) -> Task:
         key=key,
         outcome=None if outcome is None else _OUTCOMES[outcome],
         error=None if error[0] is None else _error(error),
-        reason=reason if status is TaskStatus.SCHEDULED else None,
+        reason=reason if status in {TaskStatus.QUEUED, TaskStatus.SCHEDULED} else None,
     )
 
 

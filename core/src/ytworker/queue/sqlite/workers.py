@@ -13,7 +13,7 @@ _ADD = "INSERT INTO worker (id, host, pid, version, started_at, seen_at, lease_u
 _RENEW = "UPDATE worker SET seen_at = ?, lease_until = ? WHERE id = ?"
 _REMOVE = "DELETE FROM worker WHERE id = ?"
 _TAKE_BACK = """
-UPDATE state SET status = 0, at = NULL, owner = NULL, attempt = attempt - 1 WHERE status = 1 AND owner = ?
+UPDATE state SET status = 0, at = ?, owner = NULL, attempt = attempt - 1 WHERE status = 1 AND owner = ?
 """
 _LAPSED = "SELECT id FROM worker WHERE lease_until < ?"
 _TAKE_AWAY = "DELETE FROM worker WHERE id = ? AND lease_until < ? RETURNING host, pid"
@@ -21,7 +21,7 @@ _HELD = """
 SELECT s.id, s.attempt, s.attempt >= b.max_attempts FROM state s JOIN body b ON b.id = s.id
  WHERE s.status = 1 AND s.owner = ?
 """
-_REQUEUE = "UPDATE state SET status = 0, at = NULL, owner = NULL WHERE id = ?"
+_REQUEUE = "UPDATE state SET status = 0, at = ?, owner = NULL WHERE id = ?"
 _BURY = "UPDATE state SET status = 4, at = ?, owner = NULL WHERE id = ?"
 
 
@@ -38,10 +38,10 @@ def renew(database: Database, worker_id: int, now: Microseconds, lease_seconds: 
     return database.change(_RENEW, (now, _until(now, lease_seconds), worker_id)) == 1
 
 
-def remove_worker(database: Database, worker_id: int) -> None:
+def remove_worker(database: Database, worker_id: int, now: Microseconds) -> None:
     """Give a lease back in good order."""
     with database.write():
-        database.change(_TAKE_BACK, (worker_id,))
+        database.change(_TAKE_BACK, (now, worker_id))
         database.change(_REMOVE, (worker_id,))
 
 
@@ -63,7 +63,7 @@ def _rescue_from(database: Database, worker_id: int, now: Microseconds) -> int:
                 database.change(_BURY, (now, task_id))
                 end(database, task_id)
             else:
-                database.change(_REQUEUE, (task_id,))
+                database.change(_REQUEUE, (now, task_id))
         return len(held)
 
 
