@@ -34,7 +34,7 @@ def show(ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help="
     if json:
         emit_json([{"name": name, "value": value, "origin": origin} for name, value, origin in rows])
         return
-    show_table(("NAME", "VALUE", "ORIGIN"), rows)
+    show_table(("NAME", "VALUE", "ORIGIN"), rows, wide=("VALUE", "ORIGIN"))
     there = "" if state.settings.config.is_file() else " (not there)"
     note(f"config file: {state.settings.config}{there}")
 

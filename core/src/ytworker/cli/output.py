@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # C0 and C1 controls, and the marks that reorder what follows them.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_WIDTH_OF_A_PIPE = 160
+_WIDTH_OF_A_PIPE = 4_000  # whoever reads a pipe wants the whole value
 _PROBLEMS_SHOWN = 20
 
 MAX_LIMIT = 2**31
