@@ -63,7 +63,12 @@ ODD = {
     "retry_after text": ("RetryableError('odd', retry_after='soon')", ErrorClass.TRANSIENT),
     "retry_after set later": ("late('retry_after', float('inf'))", ErrorClass.TRANSIENT),
     "retry_after set to text": ("late('retry_after', 'soon')", None),
+    "retry_after set to a list": ("late('retry_after', [5])", None),
     "source set to an object": ("late('source', object())", None),
+    "source set to a list": ("late('source', ['site'])", None),
+    "offline set to a list": ("late('offline', [])", None),
+    "class set to text": ("late('error_class', 'nonsense')", ErrorClass.BUG),
+    "an error that skipped its base": ("Bare()", None),
     "a naive deferral": ("Deferred(datetime(2030, 1, 1), 'odd')", ErrorClass.BUG),
     "a deferral without a time": ("Deferred(None, 'odd')", ErrorClass.BUG),
     "a naive deferral that went round the check": ("Sneaky()", ErrorClass.BUG),
@@ -75,6 +80,8 @@ ODD = {
 ODD_CLASSES = """
 class Sneaky(Deferred):
     def __init__(self): self.until = datetime(2030, 1, 1)
+class Bare(RetryableError):
+    def __init__(self): pass
 class Status(Exception):
     @property
     def status(self): raise RuntimeError("no status")
