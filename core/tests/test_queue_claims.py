@@ -1,16 +1,25 @@
 """Putting tasks in and getting them out again, in the right order and by an index."""
 
+import re
 from typing import Any
 
 import pytest
 
 from ytworker.errors import TaskNotFoundError
 from ytworker.model import SECOND, Claim, NewTask, Outcome, TaskStatus
-from ytworker.queue import ClaimingStrategy, Enqueued, FIFOStrategy, LIFOStrategy, get_strategy
+from ytworker.queue import (
+    ClaimingStrategy,
+    Enqueued,
+    FIFOStrategy,
+    LIFOStrategy,
+    PriorityStrategy,
+    WeightedRandomStrategy,
+    get_strategy,
+)
 from ytworker.queue.sqlite import SQLiteQueue, claims
 from ytworker.testing import FakeClock
 
-STRATEGIES = [FIFOStrategy, LIFOStrategy]
+STRATEGIES = [FIFOStrategy, LIFOStrategy, PriorityStrategy, WeightedRandomStrategy]
 
 
 def new(kind: str = "demo", **fields: Any) -> NewTask:
@@ -129,20 +138,21 @@ def test_a_claim_of_nothing_takes_nothing(queue: SQLiteQueue, worker: int) -> No
 
 def test_an_order_without_an_index_is_refused(queue: SQLiteQueue, worker: int) -> None:
     queue.enqueue([new()])
-    foreign = ClaimingStrategy("mine", "x", "1; DROP TABLE state", "")
-    with pytest.raises(ValueError, match="no index for the claim order 'mine'; it offers: fifo, lifo"):
+    foreign = ClaimingStrategy("mine", "1; DROP TABLE task", "")
+    offered = "it offers: fifo, lifo, priority, weighted_random"
+    with pytest.raises(ValueError, match=f"does not offer the claim order 'mine'; {offered}"):
         queue.claim(worker, foreign, ["demo"])
     assert queue.get(1).state is TaskStatus.QUEUED
 
 
 def test_a_callers_text_in_a_strategy_never_reaches_the_database(queue: SQLiteQueue, worker: int) -> None:
     queue.enqueue([new(), new()])
-    hostile = ClaimingStrategy("fifo", "x; DROP TABLE state", "1; DROP TABLE state", "")
+    hostile = ClaimingStrategy("fifo", "1; DROP TABLE task", "")
     assert ids(queue.claim(worker, hostile, ["demo"])) == [1]
 
 
 def test_hostile_names_are_only_names(queue: SQLiteQueue, worker: int) -> None:
-    name = "'; DROP TABLE state; --%\"" + "x" * 300
+    name = "'; DROP TABLE task; --%\"" + "x" * 300
     queue.enqueue([new(name, key=name)])
     assert ids(queue.claim(worker, FIFOStrategy, [name])) == [1]
     assert queue.get(1).type == name
@@ -184,15 +194,19 @@ def test_a_due_task_takes_its_place_in_the_order(queue: SQLiteQueue, worker: int
     assert ids(queue.claim(worker, FIFOStrategy, ["demo"], limit=2)) == [1, 2]
 
 
-def test_what_is_due_becomes_ready_whoever_claims(queue: SQLiteQueue, worker: int, clock: FakeClock) -> None:
+def test_what_is_due_becomes_ready_when_its_type_is_asked_for_or_at_the_next_rescue(
+    queue: SQLiteQueue, worker: int, clock: FakeClock
+) -> None:
     queue.enqueue([new("a", run_at=clock() + SECOND), new("b")])
     clock.advance(1)
     assert ids(queue.claim(worker, FIFOStrategy, ["b"], limit=9)) == [2]
+    assert queue.get(1).state is TaskStatus.SCHEDULED
+    queue.rescue()
     assert queue.get(1).state is TaskStatus.QUEUED
 
 
 def test_any_number_of_tasks_may_become_due_at_once(queue: SQLiteQueue, worker: int, clock: FakeClock) -> None:
-    many = claims._PROMOTED_AT_ONCE * 2 + 1
+    many = claims.PROMOTED_AT_ONCE * 2 + 1
     queue.enqueue([new(run_at=clock() + SECOND)] * many)
     clock.advance(1)
     assert ids(queue.claim(worker, FIFOStrategy, ["demo"], limit=many + 1)) == list(range(1, many + 1))
@@ -230,24 +244,31 @@ def plan(queue: SQLiteQueue, sql: str, values: Any) -> list[str]:
     return [row[3] for row in queue._database.execute("EXPLAIN QUERY PLAN " + sql, values)]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+INDEXES = {"fifo": "ready_id", "lifo": "ready_id", "priority": "ready_priority", "weighted_random": "ready_weight"}
+
+
+@pytest.mark.parametrize("order", [*INDEXES, "aged"])
 @pytest.mark.parametrize("types", [1, 2, 4, 20])
+@pytest.mark.parametrize("many", [True, False])
 def test_a_claim_never_looks_through_the_table(
-    queue: SQLiteQueue, worker: int, strategy: ClaimingStrategy, types: int
+    queue: SQLiteQueue, worker: int, order: str, types: int, many: bool
 ) -> None:
-    queue.enqueue([new(str(n)) for n in range(types)])
+    names = [str(n) for n in range(types)]
+    queue.enqueue([new(name) for name in names])
     queue._database.execute("ANALYZE")
-    steps = plan(queue, claims._claim_sql(strategy.name, types), (worker, 0, *range(1, types + 1)))
-    seeks = [step for step in steps if "USING" in step and "INDEX ready_id (type=?)" in step]
-    assert len(seeks) == types
-    assert not [step for step in steps if "SCAN state" in step]
+    for fresh in (True, False):
+        sql = claims._claim_sql(order, types, many=many, fresh=fresh)
+        steps = plan(queue, sql, (worker, 0, 1, *([0] if order == "aged" else []), *names))
+        seeks = [step for step in steps if f"INDEX {INDEXES.get(order, 'ready_id')} (type=?" in step]
+        assert len(seeks) == types
+        assert not [step for step in steps if re.search(r"SCAN task\b(?!_)", step) or "TEMP B-TREE FOR LAST" in step]
 
 
 def test_looking_for_what_is_due_never_looks_through_the_table(queue: SQLiteQueue) -> None:
-    for sql, values in ((claims._ANYTHING_DUE, (0,)), (claims._PROMOTE, (0,)), (claims._NEXT_DUE, ("[1]",))):
+    for sql, values in ((claims._PROMOTE, ("a", 0)), (claims._NEXT_DUE, ("a",))):
         steps = plan(queue, sql, values)
-        assert any("INDEX due" in step for step in steps)
-        assert not [step for step in steps if "SCAN state" in step and "INDEX due" not in step]
+        assert any("INDEX due (type=?" in step for step in steps)
+        assert not [step for step in steps if re.search(r"SCAN task\b(?!_)", step)]
 
 
 # -- strategies
@@ -262,10 +283,18 @@ def test_a_strategy_is_found_by_its_name_in_any_case(strategy: ClaimingStrategy)
 def test_a_strategy_gives_its_order_as_a_constant() -> None:
     assert FIFOStrategy.get_order_by_clause() == "id ASC"
     assert LIFOStrategy.get_order_by_clause() == "id DESC"
+    assert PriorityStrategy.get_order_by_clause() == "priority DESC, id ASC"
+    assert WeightedRandomStrategy.get_order_by_clause() == "weight_key ASC"
+
+
+def test_a_strategy_may_age_its_tasks() -> None:
+    assert get_strategy("weighted-random") is WeightedRandomStrategy
+    assert get_strategy("lifo", aging_seconds=60).aging_seconds == 60
+    assert LIFOStrategy.aging_seconds is None
 
 
 def test_an_unknown_strategy_names_those_that_exist() -> None:
-    with pytest.raises(ValueError, match="unknown claim order 'x'; choose one of: fifo, lifo"):
+    with pytest.raises(ValueError, match="unknown claim order 'x'; choose one of: fifo, lifo, priority, weighted_random"):
         get_strategy("x")
 
 

@@ -86,7 +86,7 @@ def test_an_outcome_is_kept(queue: SQLiteQueue, claim: Claim, outcome: Outcome) 
 
 
 @pytest.mark.parametrize(
-    "event", ["INSERT ON item", "INSERT ON hit", "INSERT ON item_version", "INSERT ON observation", "UPDATE ON state"]
+    "event", ["INSERT ON item", "INSERT ON hit", "INSERT ON item_version", "INSERT ON observation", "UPDATE ON task"]
 )
 def test_a_finish_that_cannot_be_stored_changes_nothing(
     queue: SQLiteQueue, claim: Claim, sabotage: Callable[[str], None], queue_file: Path, event: str
@@ -141,7 +141,7 @@ def test_a_failure_without_a_retry_is_a_dead_letter_with_its_whole_history(
     assert queue.enqueue([NewTask(type="demo", params={}, key="k")])[0].created
 
 
-@pytest.mark.parametrize("event", ["UPDATE ON state", "DELETE ON live_key"])
+@pytest.mark.parametrize("event", ["UPDATE ON task", "DELETE ON live_key"])
 def test_a_dead_letter_and_its_error_are_one_transaction(
     queue: SQLiteQueue, claim: Claim, sabotage: Callable[[str], None], queue_file: Path, event: str
 ) -> None:

@@ -21,6 +21,7 @@
     └── QueueError                the queue refused
         ├── StaleClaimError       a newer claim holds the task: this writer lost its lease
         ├── TaskNotFoundError     no such task
+        ├── PayloadError          parameters that are no JSON object, or too large
         └── StoreError            the store cannot be opened, read or written
             └── SchemaError       the store was made by another version or another program
 
@@ -183,6 +184,10 @@ class StaleClaimError(QueueError):
 
 class TaskNotFoundError(QueueError):
     """No task has this id."""
+
+
+class PayloadError(QueueError, ValueError):
+    """What a task carries cannot be stored: it is no JSON object, or too large."""
 
 
 class StoreError(QueueError):

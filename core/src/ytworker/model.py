@@ -115,6 +115,21 @@ class ErrorInfo:
     offline: bool = False
 
 
+class UniqueWhile(StrEnum):
+    """For how long a key keeps others out: while its task has not ended, or only while it waits to be claimed."""
+
+    LIVE = "live"
+    QUEUED = "queued"
+
+
+class OnConflict(StrEnum):
+    """What enqueueing does when a task with the same key is there: nothing, or a change to that task while it waits."""
+
+    KEEP = "keep"
+    REPLACE = "replace"
+    RAISE_PRIORITY = "raise_priority"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
     """A task as it is handed to the queue: already validated, parameters as plain JSON values.
@@ -124,9 +139,11 @@ class NewTask:
         params: JSON object.
         priority: 1 to 10, 10 first.
         run_at: Earliest moment to run, or None for now.
-        key: Makes the task unique while a task with the same key is live, or None.
+        key: Makes the task unique among those of its type, or None.
         max_attempts: How many attempts may count before the task is dead.
         timeout_seconds: How long one attempt may take.
+        unique: For how long the key keeps others out.
+        on_conflict: What becomes of a task that has the key already. A task that is being worked on is never changed.
     """
 
     type: str
@@ -136,6 +153,8 @@ class NewTask:
     key: str | None = None
     max_attempts: int = 5
     timeout_seconds: float = 900.0
+    unique: UniqueWhile = UniqueWhile.LIVE
+    on_conflict: OnConflict = OnConflict.KEEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

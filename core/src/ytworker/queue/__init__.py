@@ -3,34 +3,96 @@
 The author of a backend imports everything from here and from :mod:`ytworker`.
 """
 
-from ytworker.errors import QueueError, SchemaError, StaleClaimError, StoreError, TaskNotFoundError
-from ytworker.model import Claim, ErrorInfo, NewTask, SourceState
+from ytworker.errors import (
+    PayloadError,
+    QueueError,
+    SchemaError,
+    StaleClaimError,
+    StoreError,
+    TaskNotFoundError,
+)
+from ytworker.model import Claim, ErrorInfo, NewTask, OnConflict, SourceState, UniqueWhile
+from ytworker.queue.grouping import GroupCommit
 from ytworker.queue.merging import as_record, content_hash, merge
-from ytworker.queue.protocol import Attempt, CoolDown, Enqueued, ItemFilter, TaskFilter, TaskQueue, WorkerInfo
-from ytworker.queue.strategies import ClaimingStrategy, FIFOStrategy, LIFOStrategy, get_strategy
+from ytworker.queue.payload import encode_json, encode_params
+from ytworker.queue.protocol import (
+    Attempt,
+    ClaimRequest,
+    Completion,
+    CoolDown,
+    Deferral,
+    Ending,
+    Enqueued,
+    Event,
+    Failure,
+    ItemFilter,
+    Problem,
+    Purged,
+    QueueCare,
+    Requeued,
+    Return,
+    Settled,
+    TaskFilter,
+    TaskQueue,
+    WorkerInfo,
+)
+from ytworker.queue.settling import SettleOneByOne
+from ytworker.queue.strategies import (
+    AGED_SHARE,
+    ORDERS,
+    ClaimingStrategy,
+    FIFOStrategy,
+    LIFOStrategy,
+    PriorityStrategy,
+    WeightedRandomStrategy,
+    get_strategy,
+)
 
 __all__ = [
+    "AGED_SHARE",
+    "ORDERS",
     "Attempt",
     "Claim",
+    "ClaimRequest",
     "ClaimingStrategy",
+    "Completion",
     "CoolDown",
+    "Deferral",
+    "Ending",
     "Enqueued",
     "ErrorInfo",
+    "Event",
     "FIFOStrategy",
+    "Failure",
+    "GroupCommit",
     "ItemFilter",
     "LIFOStrategy",
     "NewTask",
+    "OnConflict",
+    "PayloadError",
+    "PriorityStrategy",
+    "Problem",
+    "Purged",
+    "QueueCare",
     "QueueError",
+    "Requeued",
+    "Return",
     "SchemaError",
+    "SettleOneByOne",
+    "Settled",
     "SourceState",
     "StaleClaimError",
     "StoreError",
     "TaskFilter",
     "TaskNotFoundError",
     "TaskQueue",
+    "UniqueWhile",
+    "WeightedRandomStrategy",
     "WorkerInfo",
     "as_record",
     "content_hash",
+    "encode_json",
+    "encode_params",
     "get_strategy",
     "merge",
 ]

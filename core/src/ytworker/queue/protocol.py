@@ -10,7 +10,8 @@ nothing when the claim no longer holds its task.
 
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from pathlib import Path
+from typing import Any, Protocol, Self, runtime_checkable
 
 from ytworker.model import (
     Claim,
@@ -29,10 +30,17 @@ from ytworker.queue.strategies import ClaimingStrategy
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """What became of one enqueued task: ``created`` is False when its key was live and ``id`` is that task."""
+    """What became of one enqueued task.
+
+    Attributes:
+        id: The task.
+        created: False when a task with its key was there; then ``id`` is that task.
+        changed: Whether that task took over the parameters or the priority.
+    """
 
     id: int
     created: bool
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +89,168 @@ class CoolDown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFilter:
-    """Which tasks to list, newest first; empty means any."""
+class Completion:
+    """A task that ended well.
 
+    Attributes:
+        claim: The right to say so.
+        outcome: How it ended; a task that an earlier attempt stored items for is not ``empty``.
+        items: What it found since its last checkpoint.
+        suspect: Why the items are doubted and kept apart, or None.
+        sources: Who answered well, and loses its strikes and its pause.
+        follow_ups: The tasks that it asked for.
+    """
+
+    claim: Claim
+    outcome: Outcome
+    items: Sequence[Item] = ()
+    suspect: str | None = None
+    sources: Collection[str] = ()
+    follow_ups: Sequence[NewTask] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An attempt that failed: scheduled again for ``retry_at``, or without one a dead letter."""
+
+    claim: Claim
+    error: ErrorInfo
+    retry_at: Microseconds | None
+    plugin_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferral:
+    """A task that is put off with its attempt taken back, and its source cooled down.
+
+    Attributes:
+        claim: The right to say so.
+        until: When it becomes due.
+        reason: Shown while it waits.
+        source: Whom it waits for: when that is resumed or its pause ends, the task is due.
+        error: A failure to remember, or None.
+        cool_down: What its source goes through, or None.
+        plugin_version: Of the plugin that ran.
+    """
+
+    claim: Claim
+    until: Microseconds
+    reason: str
+    source: str | None = None
+    error: ErrorInfo | None = None
+    cool_down: CoolDown | None = None
+    plugin_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return:
+    """A task that is queued again as if it had not been claimed; ``reason`` is shown while it waits."""
+
+    claim: Claim
+    reason: str | None = None
+
+
+Ending = Completion | Failure | Deferral | Return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRequest:
+    """Up to ``limit`` ready tasks of these types for a worker, in the order of a strategy."""
+
+    worker_id: int
+    strategy: ClaimingStrategy
+    types: Sequence[str]
+    limit: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What :meth:`TaskQueue.settle` did: the fresh claims, and the endings that came too late and changed nothing."""
+
+    claims: list[Claim]
+    stale: list[Ending]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks, newest first; empty means any.
+
+    Attributes:
+        ids: These very tasks.
+        states: In one of these states.
+        types: Of one of these types.
+        error_classes: Whose latest failure is of one of these classes.
+        fingerprints: Whose latest failure has one of these fingerprints.
+        ended_before: That ended before this moment.
+        ended_since: That ended at this moment or later.
+        limit: At most so many.
+    """
+
+    ids: Collection[int] = ()
     states: Collection[TaskStatus] = ()
     types: Collection[str] = ()
     error_classes: Collection[ErrorClass] = ()
+    fingerprints: Collection[str] = ()
+    ended_before: Microseconds | None = None
+    ended_since: Microseconds | None = None
     limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """How many ended tasks were queued again, and how many were left because their key is taken by a live task."""
+
+    count: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How many ended tasks a step of a purge deleted, and the id after which to go on (None at the end)."""
+
+    count: int
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One change of a task: who, when, what.
+
+    Attributes:
+        task_id: The task.
+        at: When.
+        kind: What, as one word: ``enqueued``, ``changed``, ``claimed``, ``completed``, ``retried``, ``deferred``,
+            ``returned``, ``rescued``, ``died``, ``cancelled`` or ``requeued``.
+        worker_id: Which worker did it; None for whoever enqueues, cancels and requeues.
+        attempt: How many attempts had counted afterwards.
+        note: The outcome, the error class or the reason.
+    """
+
+    task_id: int
+    at: Microseconds
+    kind: str
+    worker_id: int | None
+    attempt: int
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that :meth:`QueueCare.check` found.
+
+    Attributes:
+        code: A stable word, such as ``orphan_key``.
+        message: What is wrong, and what to do about it.
+        count: How many rows are concerned.
+        examples: Some of their ids.
+        repaired: Whether it has been put right.
+    """
+
+    code: str
+    message: str
+    count: int = 1
+    examples: Sequence[int] = ()
+    repaired: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,24 +302,22 @@ class TaskQueue(Protocol):
         """Release the tasks of every worker whose lease lapsed; the attempt has counted. Gives how many."""
 
     def claim(self, worker_id: int, strategy: ClaimingStrategy, types: Sequence[str], *, limit: int = 1) -> list[Claim]:
-        """Claim up to ``limit`` ready tasks of these types in the strategy's order; what is due becomes ready first."""
+        """Claim up to ``limit`` ready tasks of these types in the strategy's order; what is due becomes ready first.
+
+        A task that cannot be read any more is not given: it becomes a dead letter that says why.
+
+        Raises:
+            ValueError: This queue does not offer the order.
+        """
 
     def claim_task(self, worker_id: int, task_id: int) -> Claim | None:
         """Claim this very task if it is ready or due, else None."""
 
-    def finish(
-        self,
-        claim: Claim,
-        items: Sequence[Item],
-        outcome: Outcome,
-        *,
-        suspect: str | None = None,
-        sources: Collection[str] = (),
-        follow_ups: Sequence[NewTask] = (),
-    ) -> None:
-        """Store items and follow-up tasks and complete the task; ``sources`` answered well and lose their strikes.
+    def settle(self, endings: Sequence[Ending], then: ClaimRequest | None = None) -> Settled:
+        """End any number of attempts and claim the next tasks, all in one transaction.
 
-        A task that an earlier attempt stored items for is not ``empty``.
+        An ending whose claim no longer holds changes nothing, is counted and comes back in ``stale``; the others count
+        all the same. Any other error undoes the whole.
         """
 
     def checkpoint(
@@ -173,10 +334,27 @@ class TaskQueue(Protocol):
     def progress(self, claim: Claim, done: int, total: int | None, note: str | None) -> None:
         """Show how far a task is."""
 
+    def holds(self, claim: Claim) -> bool:
+        """Tell whether a claim still holds its task; cheap enough to ask every second."""
+
+    # -- working on them, one at a time: each is a `settle` that raises StaleClaimError
+
+    def finish(
+        self,
+        claim: Claim,
+        items: Sequence[Item],
+        outcome: Outcome,
+        *,
+        suspect: str | None = None,
+        sources: Collection[str] = (),
+        follow_ups: Sequence[NewTask] = (),
+    ) -> None:
+        """Complete a task; see :class:`Completion`."""
+
     def fail(
         self, claim: Claim, error: ErrorInfo, *, retry_at: Microseconds | None, plugin_version: str | None = None
     ) -> None:
-        """Record a failure, and schedule the retry or, without one, let the task die."""
+        """Record a failure; see :class:`Failure`."""
 
     def defer(
         self,
@@ -189,13 +367,41 @@ class TaskQueue(Protocol):
         cool_down: CoolDown | None = None,
         plugin_version: str | None = None,
     ) -> None:
-        """Put a task off with its attempt taken back, and cool its source down.
-
-        ``source`` is whom it waits for: when that is resumed or its pause ends, the task is due.
-        """
+        """Put a task off; see :class:`Deferral`."""
 
     def release(self, claim: Claim, reason: str | None = None) -> None:
-        """Put a task back as if it had not been claimed; ``reason`` is shown while it waits."""
+        """Put a task back; see :class:`Return`."""
+
+    # -- by people and in the background
+
+    def cancel(self, which: TaskFilter) -> int:
+        """End waiting and claimed tasks as cancelled, in chunks, and say how many.
+
+        Whoever works on one finds out with its next write, which is refused, or by asking :meth:`holds`.
+        """
+
+    def requeue(self, which: TaskFilter) -> Requeued:
+        """Queue dead and cancelled tasks again with all their attempts before them, in chunks; their history stays."""
+
+    def purge(
+        self, before: Microseconds, states: Collection[TaskStatus], *, after: int = 0, limit: int = 1000
+    ) -> Purged:
+        """Delete tasks that ended in one of these states before a moment, with their history; items stay.
+
+        One step looks at the ``limit`` tasks that follow the id ``after`` and is short enough for the background.
+        """
+
+    # -- orders
+
+    def orders(self) -> frozenset[str]:
+        """Name the orders that can be claimed by."""
+
+    def offer(self, orders: Collection[str]) -> None:
+        """Narrow or widen the orders; fifo and lifo are always offered, since the others stand on them.
+
+        A new order is filled in chunks while the queue goes on, and offered when it is complete. One that was cut off
+        is gone on with at the next call.
+        """
 
     # -- looking
 
@@ -215,14 +421,21 @@ class TaskQueue(Protocol):
     def items(self, which: ItemFilter) -> Generator[dict[str, Any], None, None]:
         """Give stored items as JSON objects, from one consistent snapshot; close it if it is left early."""
 
+    def events(self, task_id: int) -> list[Event]:
+        """Give the changes of a task, oldest first, as far as they were recorded."""
+
     def counts(self) -> dict[TaskStatus, int]:
-        """Count tasks by state, every state included."""
+        """Count tasks by state, every state included; the counts are kept, no task is looked at."""
 
     def waiting(self) -> dict[str, int]:
         """Count the queued and scheduled tasks by type."""
 
     def oldest_ready_at(self) -> Microseconds | None:
-        """When the longest-waiting ready task became ready, or None."""
+        """When the longest-waiting ready task became ready, or None.
+
+        Looks at the first in line of each type only, so that asking is cheap; a task that was retried lately may hide
+        one behind it.
+        """
 
     def next_due_at(self, types: Sequence[str]) -> Microseconds | None:
         """When the next scheduled task of these types becomes due, or None."""
@@ -245,7 +458,24 @@ class TaskQueue(Protocol):
         """End a source's pause because the settings changed; a cool-down goes on."""
 
     def counter(self, name: str) -> int:
-        """Give one of the queue's own counters, such as ``stale_writes``."""
+        """Give one of the queue's own counters: ``stale_writes``, ``rescued`` tasks, ``parked`` unreadable tasks."""
 
     def version(self) -> int:
         """A number that changes when another connection changes the queue; cheap enough to ask every few ms."""
+
+
+@runtime_checkable
+class QueueCare(Protocol):
+    """What a backend with a store of its own offers for its care; a backend on a server leaves it to the server."""
+
+    def check(self, *, repair: bool = False) -> list[Problem]:
+        """Look for damage and for broken invariants; ``repair`` mends what can be mended without guessing."""
+
+    def backup(self, target: Path, *, force: bool = False) -> None:
+        """Write a consistent copy while the queue goes on; the copy appears whole or not at all."""
+
+    def restore(self, source: Path) -> None:
+        """Replace everything by a backup, in one transaction."""
+
+    def vacuum(self) -> tuple[int, int]:
+        """Give unused space back to the file system; gives the size in bytes before and afterwards."""

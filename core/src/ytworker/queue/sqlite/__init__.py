@@ -1,5 +1,6 @@
 """The embedded backend: one SQLite file in the user's data folder, shared by any number of processes."""
 
+import random as random_module
 import time
 from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
@@ -7,25 +8,43 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from ytworker.errors import StoreError
-from ytworker.model import (
-    Claim,
-    Clock,
-    ErrorInfo,
-    Item,
-    Microseconds,
-    NewTask,
-    Outcome,
-    SourceState,
-    Task,
-    TaskStatus,
+from ytworker.model import Claim, Clock, Item, Microseconds, NewTask, Outcome, SourceState, Task, TaskStatus
+from ytworker.queue.protocol import (
+    Attempt,
+    ClaimRequest,
+    Completion,
+    Ending,
+    Enqueued,
+    Event,
+    ItemFilter,
+    Problem,
+    Purged,
+    Requeued,
+    Settled,
+    TaskFilter,
+    WorkerInfo,
 )
-from ytworker.queue.protocol import Attempt, CoolDown, Enqueued, ItemFilter, TaskFilter, WorkerInfo
-from ytworker.queue.sqlite import claims, endings, items, sources, tasks, workers
+from ytworker.queue.settling import SettleOneByOne, stale_claim
+from ytworker.queue.sqlite import (
+    care,
+    check,
+    claims,
+    counters,
+    endings,
+    enqueueing,
+    events,
+    interventions,
+    items,
+    leases,
+    orders,
+    sources,
+    tasks,
+)
 from ytworker.queue.sqlite.database import Database, Durability
+from ytworker.queue.sqlite.schema import VERSION
 from ytworker.queue.strategies import ClaimingStrategy
 
-_COUNTER = "SELECT value FROM counter WHERE name = ?"
-_VERSION = "PRAGMA data_version"
+_DATA_VERSION = "PRAGMA data_version"
 
 
 def utc_now() -> Microseconds:
@@ -33,23 +52,36 @@ def utc_now() -> Microseconds:
     return time.time_ns() // 1000
 
 
-class SQLiteQueue:
+class SQLiteQueue(SettleOneByOne):
     """See :class:`ytworker.queue.TaskQueue` for the contract of every method.
 
     Args:
         url: ``sqlite:///absolute/path`` or ``sqlite:relative/path``; percent-encoding is undone.
         durability: ``full`` or ``normal``, see :class:`~ytworker.queue.sqlite.database.Database`.
         clock: Integer UTC microseconds; tests put their own here.
+        random: Where weighted random and aging draw from; tests put a seeded one here.
+        events: Whether to record who changed which task and when; costs each change a row.
     """
 
-    def __init__(self, url: str, *, durability: Durability = "full", clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        durability: Durability = "full",
+        clock: Clock = utc_now,
+        random: random_module.Random | None = None,
+        events: bool = True,
+    ) -> None:
         self.url = url
         self._durability: Durability = durability
         self._clock = clock
-        self._database = Database(path_of(url), durability)
+        self._database = Database(path_of(url), durability, draws=random, events=events)
 
     def connect(self) -> Self:
-        return type(self)(self.url, durability=self._durability, clock=self._clock)
+        database = self._database
+        return type(self)(
+            self.url, durability=self._durability, clock=self._clock, random=database.draws, events=database.events
+        )
 
     def close(self) -> None:
         self._database.close()
@@ -57,59 +89,59 @@ class SQLiteQueue:
     # -- putting tasks in
 
     def enqueue(self, tasks: Sequence[NewTask]) -> list[Enqueued]:
-        now = self._clock()
+        texts = enqueueing.texts_of(tasks)
         with self._database.write():
-            return [claims.enqueue_task(self._database, task, now) for task in tasks]
+            return enqueueing.enqueue_tasks(self._database, tasks, texts, self._clock())
 
     def enqueue_and_claim(self, task: NewTask, worker_id: int) -> Claim | Enqueued:
+        texts = enqueueing.texts_of([task])
         now = self._clock()
         with self._database.write():
-            enqueued = claims.enqueue_task(self._database, task, now)
-            claim = claims.claim_one(self._database, worker_id, enqueued.id, now) if enqueued.created else None
-        return claim or enqueued
+            (enqueued,) = enqueueing.enqueue_tasks(self._database, [task], texts, now)
+            rows = claims.claim_one(self._database, worker_id, enqueued.id, now) if enqueued.created else []
+        claimed = claims.read_claims(self._database, worker_id, rows, now)
+        return claimed[0] if claimed else enqueued
 
     # -- working on them
 
     def add_worker(self, *, lease_seconds: float) -> int:
-        return workers.add_worker(self._database, self._clock(), lease_seconds)
+        return leases.add_worker(self._database, self._clock(), lease_seconds)
 
     def renew(self, worker_id: int, *, lease_seconds: float) -> bool:
-        return workers.renew(self._database, worker_id, self._clock(), lease_seconds)
+        self._refuse_moved()
+        return leases.renew(self._database, worker_id, self._clock(), lease_seconds)
 
     def remove_worker(self, worker_id: int) -> None:
-        workers.remove_worker(self._database, worker_id, self._clock())
+        leases.remove_worker(self._database, worker_id, self._clock())
 
     def rescue(self) -> int:
-        return workers.rescue(self._database, self._clock())
+        now = self._clock()
+        claims.promote_all(self._database, now)
+        return leases.rescue(self._database, now)
 
     def claim(self, worker_id: int, strategy: ClaimingStrategy, types: Sequence[str], *, limit: int = 1) -> list[Claim]:
-        if limit == 1:
-            claim = claims.claim_next(self._database, worker_id, strategy, types, self._clock())
-            return [claim] if claim else []
-        with self._database.write():
-            return claims.claim_many(self._database, worker_id, strategy, types, self._clock(), limit)
+        request = ClaimRequest(worker_id=worker_id, strategy=strategy, types=types, limit=limit)
+        return claims.claim_next(self._database, request, self._clock())
 
     def claim_task(self, worker_id: int, task_id: int) -> Claim | None:
-        return claims.claim_one(self._database, worker_id, task_id, self._clock())
-
-    def finish(
-        self,
-        claim: Claim,
-        items: Sequence[Item],
-        outcome: Outcome,
-        *,
-        suspect: str | None = None,
-        sources: Collection[str] = (),
-        follow_ups: Sequence[NewTask] = (),
-    ) -> None:
         now = self._clock()
-        with endings.fenced(self._database, claim):
-            self._store(claim, items, suspect, now)
-            self._follow(follow_ups, now)
-            if outcome is Outcome.EMPTY and _has_items(self._database, claim.task.id):
-                outcome = Outcome.OK
-            endings.complete(self._database, claim, outcome, now)
-            _forgive(self._database, sources, now)
+        with self._database.write():
+            rows = claims.claim_one(self._database, worker_id, task_id, now)
+        claimed = claims.read_claims(self._database, worker_id, rows, now)
+        return claimed[0] if claimed else None
+
+    def settle(self, endings: Sequence[Ending], then: ClaimRequest | None = None) -> Settled:
+        now = self._clock()
+        if then is None and len(endings) == 1 and _is_plain(endings[0]) and not self._database.events:
+            done = _complete_one(self._database, endings[0], now)
+            return Settled([], [] if done else list(endings))
+        texts = _written(endings)
+        with self._database.write():
+            stale = _settle(self._database, endings, texts, now)
+            rows = [] if then is None else claims.claim_rows(self._database, then, now)
+        if then is None:
+            return Settled([], stale)
+        return Settled(claims.read_claims(self._database, then.worker_id, rows, now), stale)
 
     def checkpoint(
         self,
@@ -121,47 +153,42 @@ class SQLiteQueue:
         follow_ups: Sequence[NewTask] = (),
     ) -> None:
         now = self._clock()
-        with endings.fenced(self._database, claim):
-            self._store(claim, items, suspect, now)
-            self._follow(follow_ups, now)
-            endings.save_checkpoint(self._database, claim, value)
+        stored = Completion(claim=claim, outcome=Outcome.OK, items=items, suspect=suspect, follow_ups=follow_ups)
+        texts = enqueueing.texts_of(follow_ups)
+        with self._database.write():
+            held = endings.save_checkpoint(self._database, claim, value, stored, texts, now)
+        if not held:
+            raise stale_claim(claim)
 
     def progress(self, claim: Claim, done: int, total: int | None, note: str | None) -> None:
-        with endings.fenced(self._database, claim):
-            endings.save_progress(self._database, claim, done, total, note)
+        with self._database.write():
+            held = endings.save_progress(self._database, claim, done, total, note)
+        if not held:
+            raise stale_claim(claim)
 
-    def fail(
-        self, claim: Claim, error: ErrorInfo, *, retry_at: Microseconds | None, plugin_version: str | None = None
-    ) -> None:
-        now = self._clock()
-        with endings.fenced(self._database, claim):
-            self._record(claim, error, plugin_version, now)
-            if retry_at is None:
-                endings.kill(self._database, claim, now)
-            else:
-                endings.retry(self._database, claim, retry_at)
+    def holds(self, claim: Claim) -> bool:
+        return endings.holds(self._database, claim)
 
-    def defer(
-        self,
-        claim: Claim,
-        until: Microseconds,
-        reason: str,
-        *,
-        source: str | None = None,
-        error: ErrorInfo | None = None,
-        cool_down: CoolDown | None = None,
-        plugin_version: str | None = None,
-    ) -> None:
-        with endings.fenced(self._database, claim):
-            if error is not None:
-                self._record(claim, error, plugin_version, self._clock())
-            endings.put_off(self._database, claim, until, reason, source)
-            if cool_down is not None:
-                sources.cool_down(self._database, cool_down)
+    # -- by people and in the background
 
-    def release(self, claim: Claim, reason: str | None = None) -> None:
-        with endings.fenced(self._database, claim):
-            endings.put_back(self._database, claim, reason, self._clock())
+    def cancel(self, which: TaskFilter) -> int:
+        return interventions.cancel(self._database, which, self._clock)
+
+    def requeue(self, which: TaskFilter) -> Requeued:
+        return interventions.requeue(self._database, which, self._clock)
+
+    def purge(
+        self, before: Microseconds, states: Collection[TaskStatus], *, after: int = 0, limit: int = 1000
+    ) -> Purged:
+        return interventions.purge(self._database, before, states, after, limit)
+
+    # -- orders
+
+    def orders(self) -> frozenset[str]:
+        return orders.offered(self._database)
+
+    def offer(self, orders: Collection[str]) -> None:
+        _offer(self._database, orders)
 
     # -- looking
 
@@ -173,6 +200,9 @@ class SQLiteQueue:
 
     def attempts(self, task_id: int) -> list[Attempt]:
         return tasks.list_attempts(self._database, task_id)
+
+    def events(self, task_id: int) -> list[Event]:
+        return events.list_events(self._database, task_id)
 
     def items(self, which: ItemFilter) -> Generator[dict[str, Any], None, None]:
         return items.list_items(self._database, which)
@@ -190,7 +220,7 @@ class SQLiteQueue:
         return claims.next_due_at(self._database, types)
 
     def workers(self) -> list[WorkerInfo]:
-        return tasks.list_workers(self._database)
+        return leases.list_workers(self._database)
 
     # -- sources
 
@@ -209,39 +239,42 @@ class SQLiteQueue:
             sources.unpause(self._database, name, self._clock())
 
     def counter(self, name: str) -> int:
-        rows = self._database.execute(_COUNTER, (name,))
-        return int(rows[0][0]) if rows else 0
+        return counters.get_counter(self._database, name)
 
     def version(self) -> int:
-        ((version,),) = self._database.execute(_VERSION)
+        ((version,),) = self._database.execute(_DATA_VERSION)
         return int(version)
 
-    # -- parts
+    # -- care
 
-    def _store(self, claim: Claim, yielded: Sequence[Item], suspect: str | None, now: Microseconds) -> None:
-        if suspect is None:
-            items.store_items(self._database, claim.task.id, yielded, now)
-        else:
-            items.keep_apart(self._database, claim.task.id, yielded, suspect, now)
+    def check(self, *, repair: bool = False) -> list[Problem]:
+        return check.check(self._database, repair=repair)
 
-    def _follow(self, follow_ups: Sequence[NewTask], now: Microseconds) -> None:
-        for task in follow_ups:
-            claims.enqueue_task(self._database, task, now)
+    def backup(self, target: Path, *, force: bool = False) -> None:
+        care.backup(self._database, target, force=force)
 
-    def _record(self, claim: Claim, error: ErrorInfo, plugin_version: str | None, now: Microseconds) -> None:
-        endings.add_error(
-            self._database,
-            claim.task.id,
-            claim.task.attempt,
-            error,
-            worker_id=claim.worker_id,
-            plugin_version=plugin_version,
-            now=now,
-        )
+    def restore(self, source: Path) -> None:
+        care.restore(self._database, source)
+
+    def vacuum(self) -> tuple[int, int]:
+        return care.vacuum(self._database)
+
+    def schema_versions(self) -> tuple[int, int]:
+        """Give the schema version that the file had when it was opened (0 for a new one), and the present one."""
+        return self._database.found_version, VERSION
+
+    def _refuse_moved(self) -> None:
+        if self._database.moved:
+            msg = (
+                f"{self._database.path} was moved, deleted or replaced while it was open: what is written now would be "
+                "lost. Put it back or restore a backup, and start the worker again"
+            )
+            raise StoreError(msg)
 
 
-_forgive = sources.forgive  # `sources` and `items` are also names of arguments and methods
-_has_items = items.has_items
+# These are also names of arguments and methods.
+_settle, _written, _is_plain, _complete_one = endings.settle, endings.written, endings.is_plain, endings.complete_one
+_offer = orders.offer
 
 
 def path_of(url: str) -> Path:

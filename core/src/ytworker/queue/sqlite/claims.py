@@ -1,165 +1,308 @@
-"""Claiming: one statement, one winner.
+"""Claiming: one statement, one winner, in any of four orders.
 
 The claim is a single UPDATE whose subquery seeks the head of one index per task type, so its cost does not grow with
 the number of queued tasks. ``INDEXED BY`` is a promise to ourselves: over several types the planner's own choice scans.
+
+Weighted random is an exponential clock. A task that becomes ready gets the key ``clock + Exp(1) / weight``; the claim
+takes the smallest key and moves the clock there. Exponential waits have no memory: given that a key is still ahead of
+the clock, what is left of it is again ``Exp(1) / weight``. So the next winner is task i with the probability
+``weight_i / sum of weights``, exactly, whatever was added, cancelled or claimed in another order in between, and the
+k smallest keys are a sample of k without replacement. Each type has a clock of its own; over several types what is left
+is compared, and all their clocks move by what was left of the winner.
 """
 
 import json
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ytworker.model import Claim, Microseconds, NewTask
-from ytworker.queue.protocol import Enqueued
-from ytworker.queue.sqlite.database import Database
+from ytworker.model import SECOND, Claim, Microseconds, Task, TaskStatus
+from ytworker.queue.protocol import ClaimRequest
+from ytworker.queue.sqlite import events
+from ytworker.queue.sqlite.database import Database, Row
+from ytworker.queue.sqlite.parking import park
+from ytworker.queue.sqlite.schema import FLAG_ERRORS, FLAG_RUN, READY_KEYS
 from ytworker.queue.sqlite.tasks import get_task
-from ytworker.queue.strategies import ClaimingStrategy, FIFOStrategy, LIFOStrategy
+from ytworker.queue.strategies import (
+    AGED_SHARE,
+    ClaimingStrategy,
+    FIFOStrategy,
+    LIFOStrategy,
+    PriorityStrategy,
+    WeightedRandomStrategy,
+)
 
-_PROMOTED_AT_ONCE = 200
+PROMOTED_AT_ONCE = 1_000
 
-_ORDERS = {FIFOStrategy.name: "ASC", LIFOStrategy.name: "DESC"}
+_HEADS = {
+    FIFOStrategy.name: """
+SELECT id, id AS place FROM task INDEXED BY ready_id
+ WHERE status = 0 AND type = {type} ORDER BY id LIMIT ?3""",
+    LIFOStrategy.name: """
+SELECT id, -id AS place FROM task INDEXED BY ready_id
+ WHERE status = 0 AND type = {type} ORDER BY id DESC LIMIT ?3""",
+    PriorityStrategy.name: """
+SELECT id, rank AS place FROM task INDEXED BY ready_priority
+ WHERE status = 0 AND rank IS NOT NULL AND type = {type} ORDER BY rank, id LIMIT ?3""",
+    WeightedRandomStrategy.name: """
+SELECT id, weight_key - (SELECT clock FROM task_type WHERE name = {name}) AS place FROM task INDEXED BY ready_weight
+ WHERE status = 0 AND weight_key IS NOT NULL AND type = {type} ORDER BY weight_key LIMIT ?3""",
+}
+"""The first of one type in each order; FIFO and LIFO share an index that is always there."""
 
-_TYPE = "SELECT id FROM task_type WHERE name = ?"
-_ADD_TYPE = "INSERT INTO task_type (name) VALUES (?) ON CONFLICT DO NOTHING"
-_LIVE = "SELECT id FROM live_key WHERE type = ? AND key = ?"
-_ADD_KEY = "INSERT INTO live_key (type, key, id) VALUES (?, ?, ?)"
-_ADD_BODY = """
-INSERT INTO body (type, created_at, max_attempts, timeout_seconds, key, params) VALUES (?, ?, ?, ?, ?, ?)
-"""
-_ADD_STATE = "INSERT INTO state (id, type, status, priority, at) VALUES (?, ?, ?, ?, ?)"
+_AGED = """
+SELECT id, id AS place FROM (
+  SELECT id, at FROM task INDEXED BY ready_id WHERE status = 0 AND type = {type} ORDER BY id LIMIT ?3)
+ WHERE at <= ?4"""
 
-_ANYTHING_DUE = "SELECT 1 FROM state INDEXED BY due WHERE status = 2 AND at <= ? LIMIT 1"
+_RESIDUAL = "weight_key - (SELECT clock FROM task_type WHERE id = task.type)"
+_OFFERED = "SELECT 1 FROM claim_order WHERE name = ? AND offered"
+
 _PROMOTE = f"""
-UPDATE state SET status = 0 WHERE id IN (
-  SELECT id FROM state INDEXED BY due WHERE status = 2 AND at <= ? ORDER BY at LIMIT {_PROMOTED_AT_ONCE})
+UPDATE task SET status = 0, {READY_KEYS} WHERE id IN (
+  SELECT id FROM task INDEXED BY due WHERE status = 2 AND type = (SELECT id FROM task_type WHERE name = ?1)
+     AND at <= ?2 ORDER BY at LIMIT {PROMOTED_AT_ONCE})
 """
+_ADVANCE = "UPDATE task_type SET clock = clock + ?1 WHERE name = ?2"
+_REWIND = "UPDATE task_type SET clock = 0 WHERE name = ? AND clock > 0 AND queued = 0"
 # A worker whose lease was taken away must not claim: nobody would ever rescue what it then holds.
 _CLAIM_TASK = """
-UPDATE state SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2
- WHERE id = ?3 AND (status = 0 OR status = 2 AND at <= ?2) AND EXISTS (SELECT 1 FROM worker WHERE id = ?1)
-RETURNING id, fence
+UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2
+ WHERE id = ?3 AND (status = 0 OR status = 2 AND at <= ?2)
+   AND EXISTS (SELECT 1 FROM worker WHERE id = ?1 AND NOT lost)
+RETURNING id, fence, attempt, priority, flags
 """
+_BODY = """
+SELECT b.id, t.name, b.params, b.max_attempts, b.timeout_seconds, b.created_at, b.key
+  FROM body b JOIN task_type t ON t.id = b.type
+"""
+_ONE_BODY = _BODY + " WHERE b.id = ?"
+_BODIES = _BODY + " WHERE b.id IN (SELECT value FROM json_each(?))"
 _CHECKPOINT = "SELECT checkpoint FROM run WHERE id = ?"
-_NEXT_DUE = "SELECT min(at) FROM state INDEXED BY due WHERE status = 2 AND type IN (SELECT value FROM json_each(?))"
+_NEXT_DUE = """
+SELECT min(at) FROM task INDEXED BY due WHERE status = 2 AND type = (SELECT id FROM task_type WHERE name = ?)
+"""
+_TYPES = "SELECT name FROM task_type"
 
 
-def enqueue_task(database: Database, task: NewTask, now: Microseconds) -> Enqueued:
-    """Store one task, inside a transaction of the caller's."""
-    type_id = type_number(database, task.type)
-    if task.key is not None:
-        live = database.execute(_LIVE, (type_id, task.key))
-        if live:
-            return Enqueued(live[0][0], created=False)
-    body = (
-        type_id,
-        now,
-        task.max_attempts,
-        task.timeout_seconds,
-        task.key,
-        json.dumps(dict(task.params), allow_nan=False),
-    )
-    task_id = database.insert(_ADD_BODY, body)
-    later = task.run_at is not None and task.run_at > now
-    database.change(_ADD_STATE, (task_id, type_id, 2 if later else 0, task.priority, task.run_at if later else now))
-    if task.key is not None:
-        database.change(_ADD_KEY, (type_id, task.key, task_id))
-    return Enqueued(task_id, created=True)
-
-
-def type_number(database: Database, name: str) -> int:
-    """Give the number of a task type, inside a transaction of the caller's."""
-    rows = database.execute(_TYPE, (name,))
-    return int(rows[0][0]) if rows else database.insert(_ADD_TYPE, (name,))
-
-
-def promote(database: Database, now: Microseconds) -> int:
-    """Make what is due ready, some at a time, and say how many; when nothing is, this is one seek and no write."""
-    return database.change(_PROMOTE, (now,)) if database.execute(_ANYTHING_DUE, (now,)) else 0
-
-
-def claim_next(
-    database: Database,
-    worker_id: int,
-    strategy: ClaimingStrategy,
-    types: Sequence[str],
-    now: Microseconds,
-) -> Claim | None:
-    """Claim the head of the order, or nothing."""
-    numbers = _numbers(database, types)
-    if not numbers:
-        return None
-    if not database.execute(_ANYTHING_DUE, (now,)):
-        return _claim_head(database, worker_id, strategy, numbers, now)
-    with database.write():
-        promote(database, now)
-        return _claim_head(database, worker_id, strategy, numbers, now)
-
-
-def claim_many(
-    database: Database,
-    worker_id: int,
-    strategy: ClaimingStrategy,
-    types: Sequence[str],
-    now: Microseconds,
-    limit: int,
-) -> list[Claim]:
-    """Claim up to ``limit`` heads of the order, inside a transaction of the caller's."""
-    numbers = _numbers(database, types)
+def claim_next(database: Database, request: ClaimRequest, now: Microseconds) -> list[Claim]:
+    """Claim the first of the order; one that cannot be read is parked, and the next one takes its place."""
     claims: list[Claim] = []
-    if numbers:
-        promote(database, now)
-    while numbers and len(claims) < limit:
-        claim = _claim_head(database, worker_id, strategy, numbers, now)
-        if claim is not None:
-            claims.append(claim)
-        elif not promote(database, now):
-            break
+    wanted = request.limit
+    while wanted > 0 and request.types:
+        rows = _first_rows(database, request, wanted, now)
+        fresh = read_claims(database, request.worker_id, rows, now)
+        claims += fresh
+        wanted = len(rows) - len(fresh)  # what was parked leaves a place
     return claims
 
 
-def _claim_head(
-    database: Database, worker_id: int, strategy: ClaimingStrategy, numbers: Sequence[int], now: Microseconds
-) -> Claim | None:
-    rows = database.execute(_claim_sql(strategy.name, len(numbers)), (worker_id, now, *numbers))
-    return claim_of(database, worker_id, *rows[0]) if rows else None
+def claim_rows(database: Database, request: ClaimRequest, now: Microseconds) -> list[Row]:
+    """Claim inside a transaction of the caller's; :func:`read_claims` gives the claims after its commit."""
+    return _take(database, request, request.limit, now) if request.types and request.limit > 0 else []
 
 
-def _numbers(database: Database, types: Sequence[str]) -> list[int]:
-    return [row[0] for name in types for row in database.execute(_TYPE, (name,))]
+def _first_rows(database: Database, request: ClaimRequest, wanted: int, now: Microseconds) -> list[Row]:
+    simple = request.strategy.name != WeightedRandomStrategy.name and request.strategy.aging_seconds is None
+    if simple and not database.events:
+        rows = _claim_heads(database, request, wanted, now, fresh=True)
+        if rows:
+            return rows
+        if not _anything_due(database, request.types, now) and _is_offered(database, request.strategy):
+            return []
+    with database.write():
+        return _take(database, request, wanted, now)
 
 
-def claim_one(database: Database, worker_id: int, task_id: int, now: Microseconds) -> Claim | None:
-    """Claim this very task if it is ready or due."""
+def _take(database: Database, request: ClaimRequest, wanted: int, now: Microseconds) -> list[Row]:
+    """Claim inside a transaction; the usual case, where nothing is due, is one statement."""
+    rows: list[Row] = []
+    if request.strategy.aging_seconds is None:
+        rows = _claim_in_order(database, request, wanted, now, fresh=True)
+    promoted = PROMOTED_AT_ONCE
+    while len(rows) < wanted and promoted == PROMOTED_AT_ONCE:
+        promoted = promote(database, request.types, now)
+        aged = _aged_places(database, request.strategy, wanted - len(rows))
+        if aged:
+            rows += _claim_aged(database, request, aged, now)
+        if len(rows) < wanted:
+            rows += _claim_in_order(database, request, wanted - len(rows), now)
+    if not rows:
+        _explain_nothing(database, request)
+    events.record(database, "claimed", [(row[0], row[2], None) for row in rows], now, request.worker_id)
+    return rows
+
+
+def _claim_in_order(
+    database: Database, request: ClaimRequest, wanted: int, now: Microseconds, *, fresh: bool = False
+) -> list[Row]:
+    rows = _claim_heads(database, request, wanted, now, fresh=fresh)
+    if rows and request.strategy.name == WeightedRandomStrategy.name:
+        database.many(_ADVANCE, [(rows[-1][5], name) for name in set(request.types)])
+    return rows
+
+
+def _aged_places(database: Database, strategy: ClaimingStrategy, places: int) -> int:
+    if strategy.aging_seconds is None:
+        return 0
+    return sum(database.draws.random() < AGED_SHARE for _ in range(places))
+
+
+def _claim_aged(database: Database, request: ClaimRequest, wanted: int, now: Microseconds) -> list[Row]:
+    seconds = request.strategy.aging_seconds or 0
+    names = tuple(dict.fromkeys(request.types))
+    values = (request.worker_id, now, wanted, now - round(seconds * SECOND), *names)
+    return sorted(database.execute(_claim_sql("aged", len(names), many=wanted > 1, fresh=False), values))
+
+
+def _claim_heads(
+    database: Database, request: ClaimRequest, wanted: int, now: Microseconds, *, fresh: bool = False
+) -> list[Row]:
+    """Claim the first of an order; with ``fresh`` only if nothing is due that would have to be promoted before."""
+    order = request.strategy.name
+    if order not in _HEADS:
+        raise _not_offered(database, request.strategy)
+    names = tuple(dict.fromkeys(request.types))
+    sql = _claim_sql(order, len(names), many=wanted > 1, fresh=fresh)
+    rows = database.execute(sql, (request.worker_id, now, wanted, *names))
+    return rows if len(rows) < 2 else sorted(rows, key=_PLACES[order])  # noqa: PLR2004 - RETURNING has no order
+
+
+_PLACES = {
+    FIFOStrategy.name: lambda row: row[0],
+    LIFOStrategy.name: lambda row: -row[0],
+    PriorityStrategy.name: lambda row: (-row[3], row[0]),
+    WeightedRandomStrategy.name: lambda row: row[5],
+}
+
+
+def _explain_nothing(database: Database, request: ClaimRequest) -> None:
+    """Refuse an order that is not offered; with nothing ready the clocks start over, which keeps their digits."""
+    if not _is_offered(database, request.strategy):
+        raise _not_offered(database, request.strategy)
+    if request.strategy.name == WeightedRandomStrategy.name:
+        database.many(_REWIND, [(name,) for name in set(request.types)])
+
+
+def _is_offered(database: Database, strategy: ClaimingStrategy) -> bool:
+    return strategy.name in _ALWAYS or bool(database.execute(_OFFERED, (strategy.name,)))
+
+
+def _not_offered(database: Database, strategy: ClaimingStrategy) -> ValueError:
+    offered = [name for name in _HEADS if name in _ALWAYS or database.execute(_OFFERED, (name,))]
+    return ValueError(
+        f"this queue does not offer the claim order {strategy.name!r}; it offers: {', '.join(sorted(offered))}. "
+        "The setting `orders` says which orders it keeps"
+    )
+
+
+_ALWAYS = frozenset({FIFOStrategy.name, LIFOStrategy.name})
+
+
+def promote(database: Database, types: Sequence[str], now: Microseconds) -> int:
+    """Make what is due ready, some at a time, inside a transaction of the caller's; gives the most of any type."""
+    return max((database.change(_PROMOTE, (name, now)) for name in set(types)), default=0)
+
+
+def promote_all(database: Database, now: Microseconds) -> None:
+    """Make what is due ready whoever may claim it, some at a time; when nothing is, nothing is written."""
+    types = [name for (name,) in database.execute(_TYPES)]
+    if _anything_due(database, types, now):
+        with database.write():
+            promote(database, types, now)
+
+
+def _anything_due(database: Database, types: Sequence[str], now: Microseconds) -> bool:
+    due = next_due_at(database, types)
+    return due is not None and due <= now
+
+
+def claim_one(database: Database, worker_id: int, task_id: int, now: Microseconds) -> list[Row]:
+    """Claim this very task if it is ready or due, inside a transaction of the caller's."""
     rows = database.execute(_CLAIM_TASK, (worker_id, now, task_id))
-    return claim_of(database, worker_id, *rows[0]) if rows else None
+    events.record(database, "claimed", [(row[0], row[2], None) for row in rows], now, worker_id)
+    return rows
 
 
-def claim_of(database: Database, worker_id: int, task_id: int, fence: int) -> Claim:
-    """Read what a fresh claim holds; safe outside its transaction, since only the claimant may change it now."""
-    rows = database.execute(_CHECKPOINT, (task_id,))
-    checkpoint = json.loads(rows[0][0]) if rows and rows[0][0] is not None else None
-    return Claim(task=get_task(database, task_id), worker_id=worker_id, fence=fence, checkpoint=checkpoint)
+def read_claims(database: Database, worker_id: int, rows: Sequence[Row], now: Microseconds) -> list[Claim]:
+    """Read what fresh claims hold, and park what cannot be read.
+
+    Safe outside their transaction, since only the claimant may change the tasks now.
+    """
+    if not rows:
+        return []
+    ids = [row[0] for row in rows]
+    bodies = database.execute(_ONE_BODY, ids) if len(ids) == 1 else database.execute(_BODIES, (json.dumps(ids),))
+    found = {body[0]: body for body in bodies}
+    claims = []
+    for row in rows:
+        try:
+            claims.append(_claim_of(database, worker_id, row, found.get(row[0]), now))
+        except (ValueError, TypeError) as error:
+            park(database, worker_id, row, error, now)
+    return claims
+
+
+def _claim_of(database: Database, worker_id: int, row: Row, body: Row | None, now: Microseconds) -> Claim:
+    task_id, fence, attempt, priority, flags = row[:5]
+    if body is None:
+        msg = "its parameters are gone"
+        raise ValueError(msg)
+    _, name, text, max_attempts, timeout_seconds, created_at, key = body
+    params = json.loads(text)
+    if not isinstance(params, dict):
+        msg = "its parameters are no JSON object"
+        raise TypeError(msg)
+    checkpoint = None
+    if flags & (FLAG_RUN | FLAG_ERRORS):
+        task = get_task(database, task_id)
+        saved = database.execute(_CHECKPOINT, (task_id,))
+        checkpoint = json.loads(saved[0][0]) if saved and saved[0][0] is not None else None
+    else:
+        task = Task(
+            id=task_id,
+            type=name,
+            state=TaskStatus.CLAIMED,
+            params=params,
+            priority=priority,
+            attempt=attempt,
+            max_attempts=max_attempts,
+            timeout_seconds=timeout_seconds,
+            created_at=created_at,
+            started_at=now,
+            key=key,
+        )
+    return Claim(task=task, worker_id=worker_id, fence=fence, checkpoint=checkpoint)
 
 
 def next_due_at(database: Database, types: Sequence[str]) -> Microseconds | None:
     """Find when the next scheduled task of these types becomes due."""
-    numbers = _numbers(database, types)
-    ((due,),) = database.execute(_NEXT_DUE, (json.dumps(numbers),))
-    return due if due is None else int(due)
+    found = [row[0] for name in types for row in database.execute(_NEXT_DUE, (name,)) if row[0] is not None]
+    return min(found, default=None)
 
 
-@lru_cache(maxsize=64)
-def _claim_sql(order: str, types: int) -> str:
-    direction = _ORDERS.get(order)
-    if direction is None:
-        msg = f"this queue has no index for the claim order {order!r}; it offers: {', '.join(sorted(_ORDERS))}"
-        raise ValueError(msg)
-    heads = " UNION ALL ".join(
-        f"SELECT id FROM (SELECT id FROM state INDEXED BY ready_id WHERE status = 0 AND type = ?{3 + number} "
-        f"ORDER BY id {direction} LIMIT 1)"
-        for number in range(types)
-    )
+@lru_cache(maxsize=256)
+def _claim_sql(order: str, types: int, *, many: bool, fresh: bool) -> str:
+    """Build the claim from constants: ?1 the worker, ?2 now, ?3 how many, for aged tasks ?4 since when, then types."""
+    first = 5 if order == "aged" else 4
+    names = [f"?{first + number}" for number in range(types)]
+    numbers = [f"(SELECT id FROM task_type WHERE name = {name})" for name in names]
+    head = _AGED if order == "aged" else _HEADS[order]
+    heads = [head.format(name=name, type=number) for name, number in zip(names, numbers, strict=True)]
+    chosen = heads[0] if types == 1 else " UNION ALL ".join(f"SELECT * FROM ({head})" for head in heads)
+    ids = f"SELECT id FROM ({chosen})" + ("" if types == 1 else " ORDER BY place, id LIMIT ?3")
+    due = f"SELECT 1 FROM task INDEXED BY due WHERE status = 2 AND type IN ({', '.join(numbers)}) AND at <= ?2"
+    conditions = [
+        f"id {'IN' if many else '='} ({ids})",
+        "EXISTS (SELECT 1 FROM worker WHERE id = ?1 AND NOT lost)",
+        *([f"NOT EXISTS ({due})"] if fresh else []),
+        *(
+            []
+            if order in {*_ALWAYS, "aged"}
+            else [f"EXISTS (SELECT 1 FROM claim_order WHERE name = '{order}' AND offered)"]
+        ),
+    ]
+    residual = _RESIDUAL if order == WeightedRandomStrategy.name else "NULL"
     return (
-        "UPDATE state SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2 "
-        f"WHERE id = (SELECT id FROM ({heads}) ORDER BY id {direction} LIMIT 1) "
-        "AND EXISTS (SELECT 1 FROM worker WHERE id = ?1) RETURNING id, fence"
+        "UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2 "
+        f"WHERE {' AND '.join(conditions)} RETURNING id, fence, attempt, priority, flags, {residual}"
     )

@@ -1,18 +1,25 @@
-"""One SQLite connection: private files, write transactions that start as such, and errors in words."""
+"""One SQLite connection: private files, write transactions that start as such, fair turns, and errors in words."""
 
-import os
+import random
 import sqlite3
+import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal
 
-from ytworker.errors import StoreError
+from ytworker.errors import SchemaError, StoreError
+from ytworker.queue.sqlite.files import identity, make_private
 from ytworker.queue.sqlite.schema import check_owner, migrate
+from ytworker.queue.sqlite.turns import Line, is_busy
 
 Durability = Literal["full", "normal"]
 Row = tuple[Any, ...]
+
+OLDEST_SQLITE = (3, 37, 0)
+"""STRICT tables; RETURNING came with 3.35."""
 
 _PRAGMAS = (
     "PRAGMA page_size = 2048",  # fewer bytes in the log for each narrow row; only takes effect on a new file
@@ -24,6 +31,9 @@ _WAL = "PRAGMA journal_mode = WAL"
 _BUSY_TIMEOUT_SECONDS = 30.0
 _WAL_RETRY_SECONDS = 0.005
 
+_opening = threading.Lock()
+"""A file is made and closed before anybody in this process may lock it, see :mod:`ytworker.queue.sqlite.files`."""
+
 
 class Database:
     """A connection to one file; belongs to the thread that made it.
@@ -32,30 +42,52 @@ class Database:
         path: The file; made with mode 0600 in a folder of mode 0700 if it is not there.
         durability: ``full`` syncs the disk at every commit, so that what was acknowledged survives a power cut;
             ``normal`` survives the death of every process, and a power cut may take the last commits.
+        draws: Where weighted random draws from.
+        events: Whether changes of tasks made through this connection are recorded.
+
+    Attributes:
+        found_version: The schema version that the file had when it was opened; 0 for a new one.
 
     Raises:
         StoreError: The file cannot be opened, in words that say why.
         SchemaError: It was made by another program or a newer ytworker.
     """
 
-    def __init__(self, path: Path, durability: Durability) -> None:
+    def __init__(
+        self, path: Path, durability: Durability, *, draws: random.Random | None = None, events: bool = True
+    ) -> None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            wanted = ".".join(map(str, OLDEST_SQLITE))
+            msg = f"SQLite {sqlite3.sqlite_version} is too old, {wanted} is needed; install a newer Python"
+            raise StoreError(msg)
         self.path = path
-        with self._translated():
-            _make_private(path)
-            self._connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None)
+        self.draws = draws or random.Random()
+        self.events = events
+        self.found_version = 0
+        self._line = Line(path.with_name(path.name + "-line"), _BUSY_TIMEOUT_SECONDS)
+        self._transaction = _Transaction(self)
+        try:
+            with _opening:
+                make_private(path)
+                self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, cached_statements=256)
+            self._identity = identity(path)
             try:
                 self._configure(durability)
             except BaseException:
                 self._connection.close()
                 raise
+        except (sqlite3.Error, OSError) as error:
+            raise self._in_words(error) from error
 
     def _configure(self, durability: Durability) -> None:
-        check_owner(self._connection)  # before the pragmas: journal_mode changes the file
+        connection = self._connection
+        # Before the pragmas, since journal_mode changes the file. Reading may find a file that is just being made.
+        self._line.wait_for(lambda: check_owner(connection))
         for pragma in _PRAGMAS:
-            self._connection.execute(pragma).fetchall()
+            self._line.wait_for(partial(connection.execute, pragma)).fetchall()
         self._use_wal()
-        self._connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
-        migrate(self._connection)
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
+        self.found_version = self._line.wait_for(partial(migrate, connection, self.draws))
 
     def _use_wal(self) -> None:
         """Switch a new file to the write-ahead log; on a file that has one this only looks.
@@ -77,68 +109,121 @@ class Database:
     def close(self) -> None:
         """Close the connection; safe to call twice."""
         self._connection.close()
+        self._line.close()
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement and fetch everything: an open RETURNING cursor would keep the write lock."""
-        with self._translated():
-            return self._run(sql, values).fetchall()
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            return self._again(error, sql, values).fetchall()
 
     def change(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one statement and give how many rows it changed."""
-        with self._translated():
-            return self._run(sql, values).rowcount
+        try:
+            return self._connection.execute(sql, values).rowcount
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            return self._again(error, sql, values).rowcount
 
     def insert(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one INSERT and give the new row's number."""
-        with self._translated():
-            return self._run(sql, values).lastrowid or 0
+        try:
+            return self._connection.execute(sql, values).lastrowid or 0
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            return self._again(error, sql, values).lastrowid or 0
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for many rows, inside a transaction; texts must be :func:`storable`."""
+        try:
+            self._connection.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise self._in_words(error) from error
 
     def stream(self, sql: str, values: Sequence[Any] = ()) -> Generator[Row, None, None]:
         """Run one SELECT and give its rows one by one; they all come from one snapshot."""
-        with self._translated():
-            yield from self._run(sql, values)
-
-    @contextmanager
-    def write(self) -> Iterator[None]:
-        """Run a write transaction. IMMEDIATE, because a read that turns into a write cannot wait for its turn."""
         try:
-            self.execute("BEGIN IMMEDIATE")
-            yield
-            self.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            yield from self._connection.execute(sql, values)
+        except sqlite3.Error as error:
+            raise self._in_words(error) from error
+
+    def write(self) -> "_Transaction":
+        """Run a write transaction. IMMEDIATE, because a read that turns into a write cannot wait for its turn."""
+        return self._transaction
+
+    def copy_to(self, other: sqlite3.Connection) -> None:
+        """Copy everything into another database, from one snapshot and in one transaction there."""
+        try:
+            self._connection.backup(other)
+        except sqlite3.Error as error:
+            raise self._in_words(error) from error
+
+    def copy_from(self, other: sqlite3.Connection) -> None:
+        """Replace everything by another database's content, in one transaction here."""
+        try:
+            self._line.wait_for(lambda: other.backup(self._connection))
+        except sqlite3.Error as error:
+            raise self._in_words(error) from error
+
+    @property
+    def moved(self) -> bool:
+        """Whether the path leads to another file than the one that is open, or to none."""
+        return identity(self.path) != self._identity
+
+    def _again(self, error: Exception, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
+        """Run a statement that failed once more where that can help, else say in words why it failed."""
+        try:
+            if isinstance(error, UnicodeEncodeError):  # nothing ran yet
+                values = [storable(value) for value in values]
+            elif (
+                not (isinstance(error, sqlite3.OperationalError) and is_busy(error)) or self._connection.in_transaction
+            ):
+                raise error
+            return self._line.wait_for(partial(self._connection.execute, sql, values))
+        except sqlite3.Error as final:
+            raise self._in_words(final) from final
+
+    def _in_words(self, error: sqlite3.Error | OSError) -> StoreError:
+        kind = SchemaError if _another_schema(error) else StoreError
+        return kind(f"{self.path}: {_explain(error)}")
+
+
+class _Transaction:
+    """A write transaction as a context manager; one object for each connection, since they do not nest."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+        except BaseException:  # also a signal's, right after it began
+            self._roll_back()
             raise
 
-    def _run(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            return self._connection.execute(sql, values)
-        except UnicodeEncodeError:  # half a surrogate pair, from a text that was cut; nothing has run yet
-            return self._connection.execute(sql, [_encodable(value) for value in values])
+            if kind is None:
+                self._database.execute("COMMIT")
+        finally:
+            self._roll_back()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            msg = f"{self.path}: {_explain(error)}"
-            raise StoreError(msg) from error
+    def _roll_back(self) -> None:
+        connection = self._database._connection  # noqa: SLF001 - two halves of one thing
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
-def _encodable(value: Any) -> Any:
+def storable(value: Any) -> Any:
+    """Give a value that SQLite takes: half a surrogate pair, from a text that was cut, becomes a question mark."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def _make_private(path: Path) -> None:
-    """Make file and folder for their owner only; SQLite gives its log files the mode of the database."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        status = os.fstat(descriptor)
-        if status.st_mode & 0o077 and status.st_uid == os.geteuid():
-            os.fchmod(descriptor, 0o600)  # somebody copied it there; parameters are nobody else's business
-    finally:
-        os.close(descriptor)
+def _another_schema(error: sqlite3.Error | OSError) -> bool:
+    return str(error).startswith(("no such table", "no such column"))
 
 
 def _explain(error: sqlite3.Error | OSError) -> str:
@@ -158,8 +243,11 @@ _MEANINGS = {
     "Is a directory": "this is a folder, a file is wanted. Name one in it with --queue",
     "File exists": "the folder of this path is a file. Name another place with --queue",
     "Not a directory": "a part of this path is a file. Name another place with --queue",
+    "No space left": "the disk is full. Nothing was lost; free some space and start again",
     "unable to open": "the queue cannot be opened. Check that the folder exists and may be written",
     "not a database": "this is not a queue of ytworker. Name another file with --queue",
     "malformed": "the file is damaged. Keep a copy, and restore a backup",
-    "locked": "another process held the queue for too long. Try again",
+    "locked": "another process held the queue for too long, perhaps one that was stopped. Try again",
+    "no such table": "another version of ytworker has changed the queue since it was opened. Start again",
+    "no such column": "another version of ytworker has changed the queue since it was opened. Start again",
 }

@@ -1,137 +1,265 @@
-"""How a claim ends, and what may happen while it holds: every statement here carries the fence.
+"""How claims end, and what may happen while they hold: every statement here carries the fence.
 
 The fence is (task, worker, number). A worker that was stopped past its lease and comes back finds that its fence no
-longer fits: its write changes nothing, is counted, and raises.
+longer fits: its write changes nothing, is counted, and is reported as stale.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
-from ytworker.errors import StaleClaimError
 from ytworker.model import Claim, ErrorInfo, Microseconds, Outcome
+from ytworker.queue.payload import encode_json
+from ytworker.queue.protocol import Completion, Deferral, Ending, Failure, Return
+from ytworker.queue.settling import stale_claim
+from ytworker.queue.sqlite import events, items, sources
+from ytworker.queue.sqlite.counters import count
 from ytworker.queue.sqlite.database import Database
-from ytworker.queue.sqlite.schema import OUTCOME_CODES
+from ytworker.queue.sqlite.enqueueing import enqueue_tasks, texts_of
+from ytworker.queue.sqlite.failures import add_error
+from ytworker.queue.sqlite.schema import FLAG_ERRORS, FLAG_ITEMS, FLAG_RUN, OUTCOME_CODES, READY_KEYS
 
 _FENCE = "id = ? AND status = 1 AND owner = ? AND fence = ?"
-_HOLDS = f"SELECT 1 FROM state WHERE {_FENCE}"
-_COMPLETE = f"UPDATE state SET status = 3, at = ?, outcome = ?, owner = NULL WHERE {_FENCE}"
-_KILL = f"UPDATE state SET status = 4, at = ?, owner = NULL WHERE {_FENCE}"
-_RETRY = f"UPDATE state SET status = 2, at = ?, owner = NULL WHERE {_FENCE}"
-_DEFER = f"UPDATE state SET status = 2, at = ?, owner = NULL, attempt = attempt - 1 WHERE {_FENCE}"
-_RELEASE = f"UPDATE state SET status = 0, at = ?, owner = NULL, attempt = attempt - 1 WHERE {_FENCE}"
-_FREE_KEY = "DELETE FROM live_key WHERE id = ?1 AND (type, key) = (SELECT type, key FROM body WHERE id = ?1)"
-_FORGET_RUN = "DELETE FROM run WHERE id = ?"
+_OK, _EMPTY = OUTCOME_CODES[Outcome.OK], OUTCOME_CODES[Outcome.EMPTY]
+# A task that an earlier attempt stored items for is not empty.
+_OUTCOME = f"CASE WHEN {{0}} = {_EMPTY} AND flags & {FLAG_ITEMS} THEN {_OK} ELSE {{0}} END"
+_COMPLETE = f"""
+UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("?2")}, owner = NULL
+ WHERE id = ?3 AND status = 1 AND owner = ?4 AND fence = ?5
+"""
+_COMPLETE_MANY = f"""
+UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("done.outcome")}, owner = NULL
+  FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS owner,
+               json_extract(value, '$[2]') AS fence, json_extract(value, '$[3]') AS outcome FROM json_each(?2)) AS done
+ WHERE task.id = done.id AND task.status = 1 AND task.owner = done.owner AND task.fence = done.fence
+RETURNING id
+"""
+_KILL = f"UPDATE task SET status = 4, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE {_FENCE}"
+_RETRY = f"UPDATE task SET status = 2, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE {_FENCE}"
+_DEFER = f"""
+UPDATE task SET status = 2, at = ?, owner = NULL, attempt = attempt - 1, flags = flags | {FLAG_RUN} | ? WHERE {_FENCE}
+"""
+_RETURN = f"""
+UPDATE task SET status = 0, at = ?, owner = NULL, attempt = attempt - 1, flags = flags | ?, {READY_KEYS} WHERE {_FENCE}
+"""
+_HOLDS = f"SELECT 1 FROM task WHERE {_FENCE}"
+_CANCELLED = "SELECT 1 FROM task WHERE id = ? AND status = 5 AND fence = ?"
+_MARK = f"UPDATE task SET flags = flags | ? WHERE {_FENCE}"
 _WAITS = """
 INSERT INTO run (id, reason, source) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET reason = ?2, source = ?3
 """
+_WAITS_NO_MORE = "UPDATE run SET reason = NULL, source = NULL WHERE id = ? AND reason IS NOT NULL"
 _SAVE = "INSERT INTO run (id, checkpoint) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET checkpoint = ?2"
 _PROGRESS = """
 INSERT INTO run (id, done, total, note) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (id) DO UPDATE SET done = ?2, total = ?3, note = ?4
 """
-_ADD_ERROR = """
-INSERT INTO error (task, attempt, at, class, type, message, traceback, fingerprint, retry_after, source, worker,
-                   plugin_version)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_COUNT = "INSERT INTO counter (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
+
+Texts = dict[int, list[str]]
+"""The follow-up tasks' parameters of each ending, by its place, as JSON."""
 
 
-@contextmanager
-def fenced(database: Database, claim: Claim) -> Iterator[None]:
-    """Run a write transaction under a claim; a stale one is counted after its rollback."""
-    try:
-        with database.write():
-            if not database.execute(_HOLDS, _fence(claim)):
-                raise _stale(claim)
-            yield
-    except StaleClaimError:
-        database.change(_COUNT, ("stale_writes",))
-        raise
+def written(endings: Sequence[Ending]) -> Texts:
+    """Write the parameters of follow-up tasks before the transaction, so that what cannot be written stops nothing."""
+    return {
+        place: texts_of(ending.follow_ups)
+        for place, ending in enumerate(endings)
+        if isinstance(ending, Completion) and ending.follow_ups
+    }
 
 
-def complete(database: Database, claim: Claim, outcome: Outcome, now: Microseconds) -> None:
-    """End a task well, inside a fenced transaction."""
-    database.change(_COMPLETE, (now, OUTCOME_CODES[outcome], *_fence(claim)))
-    end(database, claim.task.id)
+def is_plain(ending: Ending) -> bool:
+    """Tell whether an ending is a completion with nothing to store: the common case, one statement for any number."""
+    return isinstance(ending, Completion) and not (ending.items or ending.sources or ending.follow_ups)
 
 
-def kill(database: Database, claim: Claim, now: Microseconds) -> None:
-    """End a task as a dead letter, inside a fenced transaction."""
-    database.change(_KILL, (now, *_fence(claim)))
-    end(database, claim.task.id)
+def complete_one(database: Database, ending: Ending, now: Microseconds) -> bool:
+    """Complete a plain ending by one statement; False when it is stale, which is then counted."""
+    if _complete(database, ending, now):
+        return True
+    with database.write():
+        _count_stale(database, [ending])
+    return False
 
 
-def retry(database: Database, claim: Claim, at: Microseconds) -> None:
-    """Schedule another attempt, inside a fenced transaction."""
-    database.change(_RETRY, (at, *_fence(claim)))
-    database.change(_WAITS, (claim.task.id, None, None))
+def settle(database: Database, endings: Sequence[Ending], texts: Texts, now: Microseconds) -> list[Ending]:
+    """End attempts inside a transaction of the caller's, and give those that are stale."""
+    stale: list[Ending] = []
+    for plain, group in groupby(enumerate(endings), key=lambda each: is_plain(each[1])):
+        numbered = list(group)
+        if plain and len(numbered) > 1:
+            stale += _complete_many(database, [ending for _, ending in numbered], now)
+        else:
+            stale += [ending for place, ending in numbered if not _end(database, ending, texts.get(place, []), now)]
+    _count_stale(database, stale)
+    return stale
 
 
-def put_off(database: Database, claim: Claim, until: Microseconds, reason: str, source: str | None) -> None:
-    """Schedule a task for later and take its attempt back, inside a fenced transaction."""
-    database.change(_DEFER, (until, *_fence(claim)))
-    database.change(_WAITS, (claim.task.id, reason, source))
+def _end(database: Database, ending: Ending, texts: list[str], now: Microseconds) -> bool:
+    match ending:
+        case Completion():
+            return _complete_with(database, ending, texts, now)
+        case Failure():
+            return _fail(database, ending, now)
+        case Deferral():
+            return _put_off(database, ending, now)
+        case Return():
+            return _put_back(database, ending, now)
 
 
-def put_back(database: Database, claim: Claim, reason: str | None, now: Microseconds) -> None:
-    """Queue a task again as if it had not been claimed, inside a fenced transaction."""
-    database.change(_RELEASE, (now, *_fence(claim)))
-    database.change(_WAITS, (claim.task.id, reason, None))
+def _complete_with(database: Database, ending: Completion, texts: list[str], now: Microseconds) -> bool:
+    if not _complete(database, ending, now):
+        return False
+    _store(database, ending.claim, ending.items, ending.suspect, now)
+    enqueue_tasks(database, ending.follow_ups, texts, now)
+    sources.forgive(database, ending.sources, now)
+    _tell(database, "completed", ending.claim, _outcome(ending).value, now)
+    return True
 
 
-def save_checkpoint(database: Database, claim: Claim, value: Any) -> None:
-    """Keep what a retry will find, inside a fenced transaction."""
-    database.change(_SAVE, (claim.task.id, json.dumps(value, allow_nan=False)))
+def _complete(database: Database, ending: Ending, now: Microseconds) -> bool:
+    assert isinstance(ending, Completion)  # noqa: S101 - for the type checker; the callers have looked
+    code = OUTCOME_CODES[_outcome(ending)]
+    return database.change(_COMPLETE, (now, code, *_fence(ending.claim))) == 1
 
 
-def save_progress(database: Database, claim: Claim, done: int, total: int | None, note: str | None) -> None:
-    """Keep how far a task is, inside a fenced transaction."""
+def _complete_many(database: Database, endings: Sequence[Ending], now: Microseconds) -> list[Ending]:
+    rows = [
+        (*_fence(ending.claim), OUTCOME_CODES[_outcome(ending)]) for ending in endings if isinstance(ending, Completion)
+    ]
+    done = {row[0] for row in database.execute(_COMPLETE_MANY, (now, json.dumps(rows)))}
+    stale: list[Ending] = []
+    for ending in endings:
+        if ending.claim.task.id in done:
+            done.discard(ending.claim.task.id)  # said twice in one batch, the second is stale
+            if isinstance(ending, Completion):
+                _tell(database, "completed", ending.claim, ending.outcome.value, now)
+        else:
+            stale.append(ending)
+    return stale
+
+
+def _fail(database: Database, ending: Failure, now: Microseconds) -> bool:
+    dies = ending.retry_at is None
+    at, sql = (now, _KILL) if dies else (ending.retry_at, _RETRY)
+    if not database.change(sql, (at, *_fence(ending.claim))):
+        return False
+    _remember(database, ending.claim, ending.error, ending.plugin_version, now)
+    if not dies:
+        database.change(_WAITS_NO_MORE, (ending.claim.task.id,))
+    _tell(database, "died" if dies else "retried", ending.claim, ending.error.error_class.value, now)
+    return True
+
+
+def _put_off(database: Database, ending: Deferral, now: Microseconds) -> bool:
+    claim, errors = ending.claim, FLAG_ERRORS if ending.error else 0
+    if not database.change(_DEFER, (ending.until, errors, *_fence(claim))):
+        return False
+    if ending.error is not None:
+        _remember(database, claim, ending.error, ending.plugin_version, now)
+    database.change(_WAITS, (claim.task.id, ending.reason, ending.source))
+    if ending.cool_down is not None:
+        sources.cool_down(database, ending.cool_down)
+    _tell(database, "deferred", claim, ending.reason, now, counted=False)
+    return True
+
+
+def _put_back(database: Database, ending: Return, now: Microseconds) -> bool:
+    claim, run = ending.claim, FLAG_RUN if ending.reason else 0
+    if not database.change(_RETURN, (now, run, *_fence(claim))):
+        return False
+    if ending.reason is None:
+        database.change(_WAITS_NO_MORE, (claim.task.id,))
+    else:
+        database.change(_WAITS, (claim.task.id, ending.reason, None))
+    _tell(database, "returned", claim, ending.reason, now, counted=False)
+    return True
+
+
+# -- while a claim holds
+
+
+def save_checkpoint(
+    database: Database, claim: Claim, value: Any, stored: Completion, texts: list[str], now: Microseconds
+) -> bool:
+    """Store what ``stored`` carries together with what a retry will find; False when the claim is stale."""
+    text = encode_json(value, "the checkpoint")
+    kept = FLAG_ITEMS if stored.items and stored.suspect is None else 0
+    if not _mark(database, claim, FLAG_RUN | kept):
+        return False
+    _store(database, claim, stored.items, stored.suspect, now)
+    enqueue_tasks(database, stored.follow_ups, texts, now)
+    database.change(_SAVE, (claim.task.id, text))
+    return True
+
+
+def save_progress(database: Database, claim: Claim, done: int, total: int | None, note: str | None) -> bool:
+    """Keep how far a task is; False when the claim is stale."""
+    if not _mark(database, claim, FLAG_RUN):
+        return False
     database.change(_PROGRESS, (claim.task.id, done, total, note))
+    return True
 
 
-def end(database: Database, task_id: int) -> None:
-    """Free the unique key of a task that has ended, and forget its run."""
-    database.change(_FREE_KEY, (task_id,))
-    database.change(_FORGET_RUN, (task_id,))
+def holds(database: Database, claim: Claim) -> bool:
+    """Tell whether a claim still holds."""
+    return bool(database.execute(_HOLDS, _fence(claim)))
 
 
-def add_error(
-    database: Database,
-    task_id: int,
-    attempt: int,
-    error: ErrorInfo,
-    *,
-    worker_id: int,
-    plugin_version: str | None,
-    now: Microseconds,
+def _mark(database: Database, claim: Claim, flags: int) -> bool:
+    if database.change(_MARK, (flags, *_fence(claim))):
+        return True
+    _count_stale(database, [Return(claim=claim)])
+    return False
+
+
+# -- parts
+
+
+def _outcome(ending: Completion) -> Outcome:
+    stored = ending.items and ending.suspect is None
+    return Outcome.OK if stored and ending.outcome is Outcome.EMPTY else ending.outcome
+
+
+def _store(database: Database, claim: Claim, found: Sequence[Any], suspect: str | None, now: Microseconds) -> None:
+    if suspect is None:
+        items.store_items(database, claim.task.id, found, now)
+    else:
+        items.keep_apart(database, claim.task.id, found, suspect, now)
+
+
+def _remember(
+    database: Database, claim: Claim, error: ErrorInfo, plugin_version: str | None, now: Microseconds
 ) -> None:
-    """Add one failure to the history of a task."""
-    values = (
-        task_id,
-        attempt,
-        now,
-        error.error_class.value,
-        error.type,
-        error.message,
-        error.traceback,
-        error.fingerprint,
-        error.retry_after,
-        error.source,
-        worker_id,
-        plugin_version,
+    add_error(
+        database,
+        claim.task.id,
+        claim.task.attempt,
+        error,
+        worker_id=claim.worker_id,
+        plugin_version=plugin_version,
+        now=now,
     )
-    database.change(_ADD_ERROR, values)
 
 
-def _stale(claim: Claim) -> StaleClaimError:
-    return StaleClaimError(
-        f"task {claim.task.id}: the claim of worker {claim.worker_id} (fence {claim.fence}) no longer holds. "
-        "Its lease lapsed and the task went on without it; nothing was written"
-    )
+def _tell(
+    database: Database, kind: str, claim: Claim, note: str | None, now: Microseconds, *, counted: bool = True
+) -> None:
+    attempt = claim.task.attempt if counted else claim.task.attempt - 1
+    events.record(database, kind, [(claim.task.id, attempt, note)], now, claim.worker_id)
+
+
+def _count_stale(database: Database, stale: Sequence[Ending]) -> None:
+    """Count late writers; one whose task was cancelled under its hands has lost no lease and is not counted."""
+    lost = sum(not database.execute(_CANCELLED, (ending.claim.task.id, ending.claim.fence)) for ending in stale)
+    count(database, "stale_writes", lost)
 
 
 def _fence(claim: Claim) -> tuple[int, int, int]:
     return claim.task.id, claim.worker_id, claim.fence
+
+
+__all__ = [
+    "complete_one", "holds", "is_plain", "save_checkpoint", "save_progress", "settle", "stale_claim", "written",
+]  # fmt: skip

@@ -28,9 +28,11 @@ INSERT INTO observation (item, observed_at, task, views, likes, comments, views_
                          comments_precision)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
-_ANY_HIT = "SELECT 1 FROM hit WHERE task = ? LIMIT 1"
 _HITS = "SELECT coalesce(max(position), 0) FROM hit WHERE task = ?"
-_ADD_HIT = "INSERT INTO hit (task, position, item, context) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_ADD_HIT = """
+INSERT INTO hit (task, type, position, item, context)
+VALUES (?1, (SELECT type FROM body WHERE id = ?1), ?2, ?3, ?4) ON CONFLICT DO NOTHING
+"""
 _SUSPECT = "INSERT INTO suspect_item (task, observed_at, reason, record) VALUES (?, ?, ?, ?)"
 
 _COLUMNS = "i.record, {context}, i.first_seen_at, i.last_seen_at, i.last_changed_at"
@@ -42,7 +44,7 @@ _LIST = f"""
 SELECT {_COLUMNS.format(context="NULL")} FROM item i
  WHERE (?1 IS NULL OR i.source = ?1) AND (?2 IS NULL OR i.kind = ?2)
    AND (?3 IS NULL OR i.no IN (
-         SELECT h.item FROM hit h JOIN body b ON b.id = h.task JOIN task_type t ON t.id = b.type WHERE t.name = ?3))
+         SELECT h.item FROM hit h JOIN task_type t ON t.id = h.type WHERE t.name = ?3))
  ORDER BY i.last_seen_at DESC, i.no LIMIT ?4
 """
 
@@ -57,11 +59,6 @@ def store_items(database: Database, task_id: int, items: Sequence[Item], now: Mi
         position += 1
         context = item.context.model_dump(mode="json", exclude_none=True)
         database.change(_ADD_HIT, (task_id, position, number, json.dumps(context)))
-
-
-def has_items(database: Database, task_id: int) -> bool:
-    """Say whether anything is stored for a task."""
-    return bool(database.execute(_ANY_HIT, (task_id,)))
 
 
 def keep_apart(database: Database, task_id: int, items: Sequence[Item], reason: str, now: Microseconds) -> None:

@@ -1,10 +1,17 @@
 """The SQLite schema, as migrations from the first version on.
 
-``state`` is the narrow row that every claim and finish rewrites; ``body`` is written once. Parameters live in ``body``
+``task`` is the narrow row that every claim and finish rewrites; ``body`` is written once. Parameters live in ``body``
 because an UPDATE of a row rewrites its whole overflow chain. Each partial index costs the claim some microseconds, so
 there is one for each claim order and none for leases: a lease belongs to a worker, not to a task.
+
+What must hold whatever path a change takes stands in triggers: the counts by state, unique keys, and that a task which
+has ended leaves no run behind.
+
+A step that changes what a table means gives it another name, so that an old process that still has the file open gets
+an error instead of writing rows that lack what is new.
 """
 
+import random
 import sqlite3
 from collections.abc import Sequence
 
@@ -25,6 +32,13 @@ STATUS_CODES = {
 """The codes stand in partial indexes and in data: they never change."""
 
 OUTCOME_CODES = {Outcome.OK: 0, Outcome.EMPTY: 1, Outcome.SUSPECT: 2}
+
+# What a task has elsewhere, so that the common one, which has none of it, costs no look.
+FLAG_KEY_LIVE = 1
+FLAG_KEY_QUEUED = 2
+FLAG_RUN = 4
+FLAG_ERRORS = 8
+FLAG_ITEMS = 16
 
 _QUEUE = (
     "CREATE TABLE task_type (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT",
@@ -116,19 +130,102 @@ _ITEMS = (
          record TEXT NOT NULL) STRICT""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = ((*_QUEUE, *_ITEMS),)
+# What a row needs when it becomes ready, as the orders want it: NULL keeps it out of an index that is not offered.
+READY_KEYS = """
+rank = (SELECT -task.priority FROM claim_order WHERE name = 'priority' AND filling),
+weight_key = (SELECT clock FROM task_type WHERE id = task.type) + exponential() / priority
+"""
+
+_COUNTED = ("queued", "claimed", "scheduled", "completed", "dead", "cancelled")
+"""The columns of ``task_type`` that count tasks; the place in this tuple is the code of the state."""
+
+_STEP = ", ".join(
+    f"{name} = {name} + (NEW.status = {code}) - (OLD.status = {code})" for code, name in enumerate(_COUNTED)
+)
+_LESS = ", ".join(f"{name} = {name} - (OLD.status = {code})" for code, name in enumerate(_COUNTED))
+RECOUNT = "UPDATE task_type SET " + ", ".join(
+    f"{name} = (SELECT count(*) FROM task WHERE type = task_type.id AND status = {code})"
+    for code, name in enumerate(_COUNTED)
+)
+
+_FOUR_ORDERS = (
+    "ALTER TABLE state RENAME TO task",
+    "ALTER TABLE task ADD COLUMN flags INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE task ADD COLUMN rank INTEGER",
+    "ALTER TABLE task ADD COLUMN weight_key REAL",
+    "DROP INDEX ready_id",
+    "DROP INDEX due",
+    # Each index ends in the row's id, as every SQLite index does.
+    "CREATE INDEX ready_id ON task (type) WHERE status = 0",
+    "CREATE INDEX ready_priority ON task (type, rank) WHERE status = 0 AND rank IS NOT NULL",
+    "CREATE INDEX ready_weight ON task (type, weight_key) WHERE status = 0 AND weight_key IS NOT NULL",
+    "CREATE INDEX due ON task (type, at) WHERE status = 2",
+    # `clock` is NULL while weighted random is not filled. The counts are kept by triggers.
+    "ALTER TABLE task_type ADD COLUMN clock REAL",
+    *(f"ALTER TABLE task_type ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0" for name in _COUNTED),
+    # `filling`: rows that become ready get their key. `offered`: every ready row has one. `cursor`: how far the rows
+    # that were ready before have been filled, or cleared while `filling` is 0.
+    """CREATE TABLE claim_order (
+         name TEXT PRIMARY KEY, filling INTEGER NOT NULL, offered INTEGER NOT NULL,
+         cursor INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID""",
+    "INSERT INTO claim_order (name, filling, offered) VALUES ('priority', 1, 1), ('weighted_random', 1, 1)",
+    "ALTER TABLE worker ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE hit ADD COLUMN type INTEGER",
+    "UPDATE hit SET type = (SELECT type FROM body WHERE id = hit.task)",
+    "CREATE INDEX suspect_task ON suspect_item (task)",
+    """CREATE TABLE event (
+         task INTEGER NOT NULL, no INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, worker INTEGER,
+         attempt INTEGER NOT NULL, note TEXT,
+         PRIMARY KEY (task, no)) STRICT, WITHOUT ROWID""",
+    f"""UPDATE task SET flags =
+         (EXISTS (SELECT 1 FROM body WHERE id = task.id AND key IS NOT NULL)) * {FLAG_KEY_LIVE}
+         + (EXISTS (SELECT 1 FROM run WHERE id = task.id)) * {FLAG_RUN}
+         + (EXISTS (SELECT 1 FROM error WHERE task = task.id)) * {FLAG_ERRORS}
+         + (EXISTS (SELECT 1 FROM hit WHERE task = task.id)) * {FLAG_ITEMS}""",
+    "UPDATE task_type SET clock = 0",
+    RECOUNT,
+    f"UPDATE task SET {READY_KEYS} WHERE status = 0",
+    f"""CREATE TRIGGER task_counted AFTER UPDATE OF status ON task BEGIN
+         UPDATE task_type SET {_STEP} WHERE id = NEW.type; END""",
+    f"""CREATE TRIGGER task_deleted AFTER DELETE ON task BEGIN
+         UPDATE task_type SET {_LESS} WHERE id = OLD.type; END""",
+    f"""CREATE TRIGGER task_ended AFTER UPDATE OF status ON task
+         WHEN NEW.status > 2 AND OLD.status < 3 AND NEW.flags & {FLAG_KEY_LIVE | FLAG_KEY_QUEUED | FLAG_RUN} BEGIN
+         DELETE FROM live_key WHERE id = NEW.id AND (type, key) = (SELECT type, key FROM body WHERE id = NEW.id);
+         DELETE FROM run WHERE id = NEW.id; END""",
+    f"""CREATE TRIGGER key_freed AFTER UPDATE OF status ON task
+         WHEN NEW.flags & {FLAG_KEY_QUEUED} AND NEW.status = 1 AND OLD.status IN (0, 2) BEGIN
+         DELETE FROM live_key WHERE id = NEW.id AND (type, key) = (SELECT type, key FROM body WHERE id = NEW.id);
+         END""",
+    f"""CREATE TRIGGER key_taken AFTER UPDATE OF status ON task
+         WHEN NEW.status IN (0, 2) AND (NEW.flags & {FLAG_KEY_QUEUED} AND OLD.status = 1
+           OR NEW.flags & {FLAG_KEY_LIVE | FLAG_KEY_QUEUED} AND OLD.status > 2) BEGIN
+         INSERT OR IGNORE INTO live_key (type, key, id) SELECT type, key, id FROM body WHERE id = NEW.id; END""",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = ((*_QUEUE, *_ITEMS), _FOUR_ORDERS)
 """Step n leads from version n to version n + 1. A step that was released is never edited."""
 
 VERSION = len(MIGRATIONS)
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection, draws: random.Random | None = None) -> int:
     """Bring the file to this version's schema; each step is one transaction, so an interrupted one is simply redone.
+
+    Args:
+        connection: The file; it also gets the SQL function ``exponential``, which the statements of the queue need.
+        draws: Where that function draws from.
+
+    Returns:
+        The version that the file had before; 0 for a new one.
 
     Raises:
         SchemaError: The file is not ours, or a newer ytworker made it.
     """
     check_owner(connection)
+    draws = draws or random.Random()
+    connection.create_function("exponential", 0, lambda: draws.expovariate(1.0))
+    found = _version(connection)
     while (current := _version(connection)) < VERSION:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -148,6 +245,7 @@ def migrate(connection: sqlite3.Connection) -> None:
             "Upgrade ytworker here, or name another file with --queue"
         )
         raise SchemaError(msg)
+    return found
 
 
 def check_owner(connection: sqlite3.Connection) -> None:

@@ -30,7 +30,7 @@ UPDATE source SET paused_until = NULL, pause_reason = NULL, paused_by = NULL WHE
 """
 _WARM = "UPDATE source SET cooling_until = NULL, reason = NULL WHERE name = ?"
 _WAKE = """
-UPDATE state SET at = min(at, ?2) WHERE status = 2 AND id IN (SELECT id FROM run WHERE source = ?1)
+UPDATE task SET at = min(at, ?2) WHERE status = 2 AND id IN (SELECT id FROM run WHERE source = ?1)
 """
 
 

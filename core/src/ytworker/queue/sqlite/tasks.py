@@ -1,46 +1,57 @@
-"""Reading tasks: rows into records."""
+"""Reading tasks: rows into records. What cannot be read any more is shown as far as it can be."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ytworker.errors import TaskNotFoundError
-from ytworker.model import ErrorClass, ErrorInfo, Microseconds, Task, TaskStatus
-from ytworker.queue.protocol import Attempt, TaskFilter, WorkerInfo
+from ytworker.model import ErrorClass, ErrorInfo, Microseconds, Outcome, Task, TaskStatus
+from ytworker.queue.protocol import Attempt, TaskFilter
 from ytworker.queue.sqlite.database import Database, Row
 from ytworker.queue.sqlite.schema import OUTCOME_CODES, STATUS_CODES
 
 STATUSES = {code: status for status, code in STATUS_CODES.items()}
 _OUTCOMES = {code: outcome for outcome, code in OUTCOME_CODES.items()}
+_ENDED = {TaskStatus.COMPLETED, TaskStatus.DEAD, TaskStatus.CANCELLED}
 
 _NO_ROWID = 2**63
+_FIRST_IN_LINE = 256
 _ERROR = "class, type, message, traceback, fingerprint, retry_after, source"
 _SELECT = """
 SELECT s.id, t.name, s.status, b.params, s.priority, s.attempt, b.max_attempts, b.timeout_seconds, b.created_at, s.at,
        b.key, s.outcome, r.reason,
        e.class, e.type, e.message, e.traceback, e.fingerprint, e.retry_after, e.source
-  FROM state s JOIN body b ON b.id = s.id JOIN task_type t ON t.id = s.type
+"""
+_FROM = """
+  FROM task s LEFT JOIN body b ON b.id = s.id LEFT JOIN task_type t ON t.id = s.type
+"""
+_DETAILS = """
   LEFT JOIN run r ON r.id = s.id
   LEFT JOIN error e ON e.id = (SELECT max(id) FROM error WHERE task = s.id)
 """
-_GET = _SELECT + " WHERE s.id = ?"
+_GET = _SELECT + _FROM + _DETAILS + " WHERE s.id = ?"
 # A filter is a JSON array; NULL means any. So the text of the statement never depends on what is asked for.
-_LIST = (
-    _SELECT
-    + """
- WHERE (?1 IS NULL OR s.status IN (SELECT value FROM json_each(?1)))
-   AND (?2 IS NULL OR t.name IN (SELECT value FROM json_each(?2)))
-   AND (?3 IS NULL OR e.class IN (SELECT value FROM json_each(?3)))
- ORDER BY s.id DESC LIMIT ?4
+_WHERE = """
+ WHERE (?1 IS NULL OR s.id IN (SELECT value FROM json_each(?1)))
+   AND (?2 IS NULL OR s.status IN (SELECT value FROM json_each(?2)))
+   AND (?3 IS NULL OR s.type IN (SELECT id FROM task_type WHERE name IN (SELECT value FROM json_each(?3))))
+   AND (?4 IS NULL OR e.class IN (SELECT value FROM json_each(?4)))
+   AND (?5 IS NULL OR e.fingerprint IN (SELECT value FROM json_each(?5)))
+   AND (?6 IS NULL OR s.status > 2 AND s.at < ?6) AND (?7 IS NULL OR s.status > 2 AND s.at >= ?7)
+   AND (?8 IS NULL OR s.id < ?8)
+ ORDER BY s.id DESC LIMIT ?9
 """
-)
+_LIST = _SELECT + _FROM + _DETAILS + _WHERE
+_IDS = "SELECT s.id FROM task s" + _DETAILS + _WHERE
 _ATTEMPTS = f"SELECT attempt, at, worker, plugin_version, {_ERROR} FROM error WHERE task = ? ORDER BY id"
-_COUNTS = "SELECT status, count(*) FROM state GROUP BY status"
-_WAITING = """
-SELECT t.name, count(*) FROM state s JOIN task_type t ON t.id = s.type WHERE s.status IN (0, 2) GROUP BY t.name
+_COUNTS = "SELECT " + ", ".join(f"coalesce(sum({status.value}), 0)" for status in STATUS_CODES) + " FROM task_type"
+_WAITING = "SELECT name, queued + scheduled FROM task_type WHERE queued + scheduled > 0"
+_OLDEST = f"""
+SELECT min((SELECT min(at) FROM (
+         SELECT at FROM task INDEXED BY ready_id WHERE status = 0 AND type = task_type.id
+          ORDER BY id LIMIT {_FIRST_IN_LINE}))) FROM task_type
 """
-_OLDEST = "SELECT min(at) FROM state INDEXED BY ready_id WHERE status = 0"
-_WORKERS = "SELECT id, host, pid, version, started_at, seen_at, lease_until FROM worker ORDER BY started_at"
 
 
 def get_task(database: Database, task_id: int) -> Task:
@@ -54,9 +65,15 @@ def get_task(database: Database, task_id: int) -> Task:
 
 def list_tasks(database: Database, which: TaskFilter) -> list[Task]:
     """Read the tasks that a filter lets through, newest first."""
-    states = [STATUS_CODES[state] for state in which.states]
-    values = (_any(states), _any(which.types), _any(which.error_classes), -1 if which.limit is None else which.limit)
-    return [_task(row) for row in database.execute(_LIST, values)]
+    limit = -1 if which.limit is None else which.limit
+    return [_task(row) for row in database.execute(_LIST, _values(which, None, None, limit))]
+
+
+def list_ids(
+    database: Database, which: TaskFilter, states: Collection[TaskStatus], *, below: int | None, limit: int
+) -> list[int]:
+    """Read the ids of the tasks in ``states`` that a filter lets through, newest first, below an id."""
+    return [row[0] for row in database.execute(_IDS, _values(which, states, below, limit))]
 
 
 def list_attempts(database: Database, task_id: int) -> list[Attempt]:
@@ -68,9 +85,9 @@ def list_attempts(database: Database, task_id: int) -> list[Attempt]:
 
 
 def count_tasks(database: Database) -> dict[TaskStatus, int]:
-    """Count tasks by state."""
-    found: dict[int, int] = dict(database.execute(_COUNTS))
-    return {status: found.get(code, 0) for status, code in STATUS_CODES.items()}
+    """Count tasks by state, from the counts that are kept."""
+    (row,) = database.execute(_COUNTS)
+    return dict(zip(STATUS_CODES, row, strict=True))
 
 
 def count_waiting(database: Database) -> dict[str, int]:
@@ -79,15 +96,25 @@ def count_waiting(database: Database) -> dict[str, int]:
 
 
 def oldest_ready_at(database: Database) -> Microseconds | None:
-    """Find when the longest-waiting ready task became ready; looks at every ready row, and is asked by people only."""
+    """Find when the longest-waiting of the first in line became ready."""
     ((oldest,),) = database.execute(_OLDEST)
     return oldest if oldest is None else int(oldest)
 
 
-def list_workers(database: Database) -> list[WorkerInfo]:
-    """Read the workers with their leases."""
-    names = ("id", "host", "pid", "version", "started_at", "seen_at", "lease_until")
-    return [WorkerInfo(**dict(zip(names, row, strict=True))) for row in database.execute(_WORKERS)]
+def _values(which: TaskFilter, states: Collection[TaskStatus] | None, below: int | None, limit: int) -> tuple[Any, ...]:
+    wanted = [state for state in which.states if states is None or state in states] if which.states else states
+    codes = None if wanted is None else json.dumps([STATUS_CODES[state] for state in wanted])
+    return (
+        _any(which.ids),
+        codes,
+        _any(which.types),
+        _any(which.error_classes),
+        _any(which.fingerprints),
+        which.ended_before,
+        which.ended_since,
+        below,
+        limit,
+    )
 
 
 def _any(values: Any) -> str | None:
@@ -99,32 +126,46 @@ def _task(row: Row) -> Task:
         (task_id, name, code, params, priority, attempt, max_attempts, timeout, created_at, at, key, outcome, reason),
         error,
     ) = (row[:13], row[13:])
-    status = STATUSES[code]
-    ended = status in {TaskStatus.COMPLETED, TaskStatus.DEAD, TaskStatus.CANCELLED}
+    status = STATUSES.get(code, TaskStatus.DEAD)
+    odd = None if code in STATUSES else f"its state is {code}, which this version does not know; it is left alone"
+    readable, known = _params(params)
     return Task(
         id=task_id,
-        type=name,
+        type=name or "unknown",
         state=status,
-        params=json.loads(params),
+        params=known,
         priority=priority,
         attempt=attempt,
-        max_attempts=max_attempts,
-        timeout_seconds=timeout,
-        created_at=created_at,
+        max_attempts=max_attempts or 0,
+        timeout_seconds=timeout or 0.0,
+        created_at=created_at or 0,
         run_at=at if status is TaskStatus.SCHEDULED else None,
         started_at=at if status is TaskStatus.CLAIMED else None,
-        finished_at=at if ended else None,
+        finished_at=at if status in _ENDED else None,
         key=key,
-        outcome=None if outcome is None else _OUTCOMES[outcome],
+        outcome=_OUTCOMES.get(outcome, Outcome.SUSPECT) if outcome is not None else None,
         error=None if error[0] is None else _error(error),
-        reason=reason if status in {TaskStatus.QUEUED, TaskStatus.SCHEDULED} else None,
+        reason=odd
+        or ((reason if status in {TaskStatus.QUEUED, TaskStatus.SCHEDULED} else None) if readable else _LOST),
     )
+
+
+_LOST = "its parameters cannot be read; `ytworker db check` tells more"
+
+
+def _params(text: Any) -> tuple[bool, dict[str, Any]]:
+    with suppress(ValueError, TypeError):
+        params = json.loads(text)
+        if isinstance(params, dict):
+            return True, params
+    return False, {}
 
 
 def _error(values: Sequence[Any]) -> ErrorInfo:
     error_class, kind, message, traceback, fingerprint, retry_after, source = values
+    known = error_class in set(ErrorClass)
     return ErrorInfo(
-        error_class=ErrorClass(error_class),
+        error_class=ErrorClass(error_class) if known else ErrorClass.BUG,
         type=kind,
         message=message,
         traceback=traceback,

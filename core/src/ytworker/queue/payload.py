@@ -1,0 +1,44 @@
+"""What a task carries, as text: JSON objects of a sane size and nothing else. Every backend writes with these."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ytworker.errors import PayloadError
+
+MAX_PARAMS_BYTES = 1 << 20
+"""A task says what to do; what it finds goes into items."""
+
+_encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps would build an encoder at every call
+
+
+def encode_params(params: Mapping[str, Any]) -> str:
+    """Write parameters as JSON.
+
+    Raises:
+        PayloadError: They are no JSON object, or larger than :data:`MAX_PARAMS_BYTES`.
+    """
+    if not isinstance(params, Mapping):
+        msg = f"parameters are a JSON object, such as {{'name': 'value'}}; this is a {type(params).__name__}"
+        raise PayloadError(msg)
+    text = encode_json(params if type(params) is dict else dict(params), "the parameters")
+    if len(text) > MAX_PARAMS_BYTES:
+        msg = (
+            f"the parameters take {len(text):,} bytes as JSON, at most {MAX_PARAMS_BYTES:,} are stored. "
+            "Put large data into a file and its path into the parameters"
+        )
+        raise PayloadError(msg)
+    return text
+
+
+def encode_json(value: Any, what: str) -> str:
+    """Write any JSON value; ``what`` names it in the error.
+
+    Raises:
+        PayloadError: It is none.
+    """
+    try:
+        return _encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = f"{what} cannot be written as JSON: {str(error) or 'it is nested too deeply'}"
+        raise PayloadError(msg) from error

@@ -1,0 +1,147 @@
+"""Putting tasks in, one or thousands in a transaction, with unique keys and what follows when one is taken."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ytworker.model import Microseconds, NewTask, OnConflict, UniqueWhile
+from ytworker.queue.payload import encode_params
+from ytworker.queue.protocol import Enqueued
+from ytworker.queue.sqlite import events
+from ytworker.queue.sqlite.database import Database, storable
+from ytworker.queue.sqlite.schema import FLAG_KEY_LIVE, FLAG_KEY_QUEUED
+
+_FILLING = "SELECT 1 FROM claim_order WHERE name = 'priority' AND filling"
+_TYPE = "SELECT id, clock FROM task_type WHERE name = ?"
+_ADD_TYPE = """
+INSERT INTO task_type (name, clock)
+VALUES (?, (SELECT 0 FROM claim_order WHERE name = 'weighted_random' AND filling)) RETURNING id, clock
+"""
+_LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'body'"
+_ADD_BODY = """
+INSERT INTO body (id, type, created_at, max_attempts, timeout_seconds, key, params) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+_ADD_TASK = """
+INSERT INTO task (id, type, status, priority, at, flags, rank, weight_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_ADD_KEY = "INSERT INTO live_key (type, key, id) VALUES (?, ?, ?)"
+_COUNT = "UPDATE task_type SET queued = queued + ?, scheduled = scheduled + ? WHERE id = ?"
+_HOLDER = "SELECT id FROM live_key WHERE type = ? AND key = ?"
+_REPLACE = """
+UPDATE body SET params = ?2 WHERE id = ?1 AND params <> ?2
+   AND EXISTS (SELECT 1 FROM task WHERE id = ?1 AND status IN (0, 2))
+"""
+# What is left of an exponential wait scales with the weight, so the order stays exact without a new draw.
+_RAISE = """
+UPDATE task SET priority = ?2, rank = CASE WHEN rank IS NULL THEN NULL ELSE -?2 END,
+       weight_key = (SELECT clock FROM task_type WHERE id = task.type)
+                    + (weight_key - (SELECT clock FROM task_type WHERE id = task.type)) * priority / ?2
+ WHERE id = ?1 AND status IN (0, 2) AND priority < ?2
+"""
+_ATTEMPT = "SELECT attempt FROM task WHERE id = ?"
+
+_UNIQUE_FLAGS = {UniqueWhile.LIVE: FLAG_KEY_LIVE, UniqueWhile.QUEUED: FLAG_KEY_QUEUED}
+
+
+def texts_of(tasks: Sequence[NewTask]) -> list[str]:
+    """Write the parameters of tasks as JSON; done before the transaction, so that nobody waits for it."""
+    return [encode_params(task.params) for task in tasks]
+
+
+def enqueue_tasks(
+    database: Database, tasks: Sequence[NewTask], texts: Sequence[str], now: Microseconds
+) -> list[Enqueued]:
+    """Store tasks, inside a transaction of the caller's."""
+    if not tasks:
+        return []
+    bulk = _Bulk(database, now)
+    results = [bulk.add(task, text) for task, text in zip(tasks, texts, strict=True)]
+    bulk.flush()
+    return results
+
+
+@dataclass(slots=True)
+class _Type:
+    number: int
+    clock: float | None
+    queued: int = 0
+    scheduled: int = 0
+
+
+@dataclass(slots=True)
+class _Bulk:
+    """Rows that are gathered and written table by table."""
+
+    database: Database
+    now: Microseconds
+    ranked: bool = False
+    last_id: int = 0
+    types: dict[str, _Type] = field(default_factory=dict)
+    bodies: list[tuple[object, ...]] = field(default_factory=list)
+    rows: list[tuple[object, ...]] = field(default_factory=list)
+    keys: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ranked = bool(self.database.execute(_FILLING))
+        self.last_id = self.database.execute(_LAST_ID)[0][0]
+
+    def add(self, task: NewTask, text: str) -> Enqueued:
+        kind = self.types.get(task.type) or self._type(task.type)
+        key = storable(task.key)
+        holder = None if key is None else self._holder(kind, key)
+        if holder is not None:
+            return self._meet(holder, task, text)
+        return Enqueued(self._append(kind, task, key, text), created=True)
+
+    def flush(self) -> None:
+        self.database.many(_ADD_BODY, self.bodies)
+        self.database.many(_ADD_TASK, self.rows)
+        if self.keys:
+            self.database.many(_ADD_KEY, [(*key, task_id) for key, task_id in self.keys.items()])
+        for kind in self.types.values():
+            if kind.queued or kind.scheduled:
+                self.database.change(_COUNT, (kind.queued, kind.scheduled, kind.number))
+                kind.queued = kind.scheduled = 0
+        self.bodies, self.rows, self.keys = [], [], {}
+
+    def _type(self, name: str) -> _Type:
+        (found,) = self.database.execute(_TYPE, (name,)) or self.database.execute(_ADD_TYPE, (name,))
+        kind = self.types[name] = _Type(*found)
+        return kind
+
+    def _append(self, kind: _Type, task: NewTask, key: str | None, text: str) -> int:
+        self.last_id = task_id = self.last_id + 1
+        run_at, now, flags = task.run_at, self.now, 0
+        if key is not None:
+            self.keys[kind.number, key] = task_id
+            flags = _UNIQUE_FLAGS[task.unique]
+        self.bodies.append((task_id, kind.number, now, task.max_attempts, task.timeout_seconds, key, text))
+        if run_at is not None and run_at > now:
+            kind.scheduled += 1
+            self.rows.append((task_id, kind.number, 2, task.priority, run_at, flags, None, None))
+        else:
+            kind.queued += 1
+            rank = -task.priority if self.ranked else None
+            self.rows.append((task_id, kind.number, 0, task.priority, now, flags, rank, self._weight(kind, task)))
+        return task_id
+
+    def _weight(self, kind: _Type, task: NewTask) -> float | None:
+        return None if kind.clock is None else kind.clock + self.database.draws.expovariate(task.priority)
+
+    def _holder(self, kind: _Type, key: str) -> int | None:
+        pending = self.keys.get((kind.number, key))
+        if pending is not None:
+            self.flush()  # a conflict within one bulk: the policy needs the row
+            return pending
+        rows = self.database.execute(_HOLDER, (kind.number, key))
+        return rows[0][0] if rows else None
+
+    def _meet(self, holder: int, task: NewTask, text: str) -> Enqueued:
+        changed = False
+        if task.on_conflict is OnConflict.REPLACE:
+            changed = self.database.change(_REPLACE, (holder, text)) == 1
+        elif task.on_conflict is OnConflict.RAISE_PRIORITY:
+            changed = self.database.change(_RAISE, (holder, task.priority)) == 1
+        if changed and self.database.events:
+            ((attempt,),) = self.database.execute(_ATTEMPT, (holder,))
+            events.record(self.database, "changed", [(holder, attempt, task.on_conflict.value)], self.now)
+        return Enqueued(holder, created=False, changed=changed)

@@ -1,0 +1,141 @@
+"""The file of a queue: where it may lie, who may read it, and whether it is still there.
+
+Nothing here opens the database file itself. POSIX locks belong to a process: closing any descriptor of a file drops all
+locks that SQLite holds on it in this process, and another process may then delete the log that we still write to.
+"""
+
+import errno
+import logging
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from ytworker.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {
+        "afpfs", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.ceph", "fuse.davfs2", "fuse.gcsfuse",
+        "fuse.glusterfs", "fuse.goofys", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre",
+        "macfuse", "nfs", "nfs3", "nfs4", "smb2", "smb3", "smbfs", "webdav",
+    }
+)  # fmt: skip
+"""File systems on which several machines see one file but not one shared memory, as the write-ahead log needs it.
+
+A root that is one of these (some sandboxes and network-booted machines) is let pass: there is no other disk.
+"""
+
+_OTHERS_WRITE = 0o022
+
+
+def make_private(path: Path) -> None:
+    """Make file and folder for their owner only; SQLite gives its log files the mode of the database.
+
+    Raises:
+        OSError: It cannot be made, or not be written.
+        StoreError: It lies on a network file system.
+    """
+    folder = path.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    refuse_network(path)
+    _warn_of_others(folder)
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        return
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+        log.warning("%s could be read by others; its mode is 0600 now", path)
+        path.chmod(0o600)  # somebody copied it there; parameters are nobody else's business
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Give what tells this file from another one at the same path, or None when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def refuse_network(path: Path) -> None:
+    """Refuse a place where the write-ahead log is not safe.
+
+    Raises:
+        StoreError: The file would lie on a network file system.
+    """
+    kind = file_system_of(path.resolve(), _mounts())
+    if kind in NETWORK_FILE_SYSTEMS:
+        msg = (
+            f"{path}: this is a network file system ({kind}), where SQLite's write-ahead log is not safe: "
+            "tasks could get lost. Name a local disk with --queue; several machines share a PostgreSQL queue"
+        )
+        raise StoreError(msg)
+
+
+def file_system_of(path: Path, mounts: Iterable[tuple[str, str]]) -> str | None:
+    """Name the type of the file system that a resolved path lies on.
+
+    Args:
+        path: An absolute path; it need not exist.
+        mounts: Mount points with their types; of two equal ones the later covers the earlier.
+    """
+    found, depth = None, 0
+    for point, kind in mounts:
+        parts = Path(point).parts
+        if path.parts[: len(parts)] == parts and len(parts) >= depth:
+            found, depth = kind, len(parts)
+    return found if depth > 1 else None  # the root itself: there is no other disk to go to
+
+
+def _mounts() -> list[tuple[str, str]]:
+    if sys.platform == "darwin":
+        listed = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=False)
+        return _mounts_of_mac(listed.stdout)
+    try:
+        text = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return []
+    return parse_mountinfo(text)
+
+
+def parse_mountinfo(text: str) -> list[tuple[str, str]]:
+    """Read mount points and types from the text of ``/proc/self/mountinfo``, see proc(5); the escapes are octal."""
+    mounts = []
+    for line in text.splitlines():
+        left, dash, right = line.partition(" - ")
+        fields, kinds = left.split(" "), right.split(" ")
+        if dash and len(fields) > 4:  # noqa: PLR2004 - the fifth field is the mount point
+            mounts.append((fields[4].encode("latin-1", "ignore").decode("unicode_escape"), kinds[0]))
+    return mounts
+
+
+def _mounts_of_mac(text: str) -> list[tuple[str, str]]:
+    mounts = []
+    for line in text.splitlines():  # //host/share on /Volumes/share (smbfs, nodev, nosuid)
+        _, _, rest = line.partition(" on ")
+        point, bracket, kinds = rest.rpartition(" (")
+        if bracket:
+            mounts.append((point, kinds.partition(",")[0].rstrip(")")))
+    return mounts
+
+
+def _warn_of_others(folder: Path) -> None:
+    status = folder.stat()  # follows a link: what counts is the folder that it leads to
+    shared = status.st_mode & _OTHERS_WRITE and not status.st_mode & stat.S_ISVTX
+    if shared or status.st_uid not in {os.geteuid(), 0}:
+        log.warning(
+            "others can write to the folder %s: they could replace the queue. Make it yours: chmod 700 %s",
+            folder.resolve(),
+            folder,
+        )

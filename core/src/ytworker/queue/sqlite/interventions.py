@@ -1,0 +1,99 @@
+"""What people and the background do to tasks: cancel, queue again, delete. All in chunks, so that nobody waits long."""
+
+import json
+from collections.abc import Callable, Collection, Iterator
+
+from ytworker.model import Microseconds, TaskStatus
+from ytworker.queue.protocol import Purged, Requeued, TaskFilter
+from ytworker.queue.sqlite import events
+from ytworker.queue.sqlite.database import Database
+from ytworker.queue.sqlite.schema import READY_KEYS, STATUS_CODES
+from ytworker.queue.sqlite.tasks import list_ids
+
+CHUNK = 500
+
+_CANCEL = """
+UPDATE task SET status = 5, at = ?, owner = NULL
+ WHERE id IN (SELECT value FROM json_each(?)) AND status IN (0, 1, 2) RETURNING id, attempt
+"""
+_KEY_IS_TAKEN = """
+EXISTS (SELECT 1 FROM body b JOIN live_key k ON k.type = b.type AND k.key = b.key WHERE b.id = task.id)
+"""
+_REQUEUE = f"""
+UPDATE task SET status = 0, attempt = 0, at = ?, outcome = NULL, {READY_KEYS}
+ WHERE id = ? AND status IN (4, 5) AND NOT {_KEY_IS_TAKEN}
+"""
+_ENDED = "SELECT 1 FROM task WHERE id = ? AND status IN (4, 5)"
+_FOLLOWING = "SELECT id, status, at FROM task WHERE id > ? ORDER BY id LIMIT ?"
+_STILL_ENDED = """
+SELECT id FROM task WHERE id IN (SELECT value FROM json_each(?1)) AND at < ?2
+   AND status IN (SELECT value FROM json_each(?3))
+"""
+_DELETE = tuple(
+    f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))"
+    for table, column in (
+        ("error", "task"), ("event", "task"), ("suspect_item", "task"), ("run", "id"), ("task", "id"), ("body", "id"),
+    )
+)  # fmt: skip
+
+_ENDED_STATES = frozenset({TaskStatus.COMPLETED, TaskStatus.DEAD, TaskStatus.CANCELLED})
+_LIVE = (TaskStatus.QUEUED, TaskStatus.SCHEDULED, TaskStatus.CLAIMED)
+_BURIED = (TaskStatus.DEAD, TaskStatus.CANCELLED)
+
+
+def cancel(database: Database, which: TaskFilter, clock: Callable[[], Microseconds]) -> int:
+    """End waiting and claimed tasks; the triggers free their keys and forget their runs."""
+    done = 0
+    for ids in _chunks(database, which, _LIVE):
+        now = clock()
+        with database.write():
+            rows = database.execute(_CANCEL, (now, json.dumps(ids)))
+            events.record(database, "cancelled", [(task_id, attempt, None) for task_id, attempt in rows], now)
+        done += len(rows)
+    return done
+
+
+def requeue(database: Database, which: TaskFilter, clock: Callable[[], Microseconds]) -> Requeued:
+    """Queue dead and cancelled tasks again; the triggers take their keys again where those are free."""
+    done = skipped = 0
+    for ids in _chunks(database, which, _BURIED):
+        now = clock()
+        with database.write():
+            for task_id in ids:  # one by one, since each may take the key of the next
+                if database.change(_REQUEUE, (now, task_id)):
+                    events.record(database, "requeued", [(task_id, 0, None)], now)
+                    done += 1
+                else:
+                    skipped += len(database.execute(_ENDED, (task_id,)))
+    return Requeued(done, skipped)
+
+
+def purge(database: Database, before: Microseconds, states: Collection[TaskStatus], after: int, limit: int) -> Purged:
+    """Delete what ended long ago among the next tasks; the looking is outside of the write lock."""
+    codes = {STATUS_CODES[state] for state in states if state in _ENDED_STATES}
+    rows = database.execute(_FOLLOWING, (after, limit))
+    old = [task_id for task_id, status, at in rows if status in codes and at is not None and at < before]
+    deleted = _delete(database, old, before, codes) if old else 0
+    return Purged(deleted, rows[-1][0] if len(rows) == limit else None)
+
+
+def _delete(database: Database, ids: list[int], before: Microseconds, codes: Collection[int]) -> int:
+    with database.write():
+        values = (json.dumps(ids), before, json.dumps(sorted(codes)))
+        still = [task_id for (task_id,) in database.execute(_STILL_ENDED, values)]
+        for statement in _DELETE:
+            database.change(statement, (json.dumps(still),))
+    return len(still)
+
+
+def _chunks(database: Database, which: TaskFilter, states: Collection[TaskStatus]) -> Iterator[list[int]]:
+    """Give the ids of a filter in chunks, newest first, each looked up when it is its turn."""
+    left, below = which.limit, None
+    while left is None or left > 0:
+        size = CHUNK if left is None else min(CHUNK, left)
+        ids = list_ids(database, which, states, below=below, limit=size)
+        if not ids:
+            return
+        yield ids
+        below = ids[-1]
+        left = None if left is None else left - len(ids)

@@ -1,0 +1,123 @@
+"""Leases: one row for each worker, taken away in one transaction together with what it held."""
+
+import json
+import os
+import secrets
+import socket
+
+from ytworker._version import __version__
+from ytworker.model import SECOND, ErrorClass, ErrorInfo, Microseconds
+from ytworker.queue.protocol import WorkerInfo
+from ytworker.queue.sqlite import events
+from ytworker.queue.sqlite.counters import count
+from ytworker.queue.sqlite.database import Database
+from ytworker.queue.sqlite.failures import add_error
+from ytworker.queue.sqlite.schema import FLAG_ERRORS, READY_KEYS
+
+_ADD = "INSERT INTO worker (id, host, pid, version, started_at, seen_at, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_RENEW = "UPDATE worker SET seen_at = ?, lease_until = ? WHERE id = ? AND NOT lost"
+_LAPSED = "SELECT id FROM worker WHERE lease_until < ?1 OR lost"
+_MARK_LAPSED = "UPDATE worker SET lost = 1 WHERE id = ? AND (lease_until < ? OR lost)"
+_MARK = "UPDATE worker SET lost = 1 WHERE id = ?"
+_REMOVE = "DELETE FROM worker WHERE id = ? RETURNING host, pid"
+_ANY_CLAIMED = "SELECT 1 FROM task_type WHERE claimed > 0 LIMIT 1"
+# No index: it would cost every claim and every finish a third more. This reads the narrow rows once, and only when
+# somebody died or left in the middle of something.
+_HELD = "SELECT id FROM task WHERE status = 1 AND owner = ?"
+_STILL_HELD = """
+SELECT t.id, t.attempt, t.attempt >= b.max_attempts FROM task t LEFT JOIN body b ON b.id = t.id
+ WHERE t.id IN (SELECT value FROM json_each(?)) AND t.status = 1 AND t.owner = ?
+"""
+_REQUEUE = f"UPDATE task SET status = 0, at = ?, owner = NULL, flags = flags | ?, {READY_KEYS} WHERE id = ?"
+_TAKE_BACK = f"UPDATE task SET status = 0, at = ?, owner = NULL, attempt = attempt - 1, {READY_KEYS} WHERE id = ?"
+_BURY = f"UPDATE task SET status = 4, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE id = ?"
+_WORKERS = """
+SELECT id, host, pid, version, started_at, seen_at, lease_until FROM worker WHERE NOT lost ORDER BY started_at
+"""
+
+
+def add_worker(database: Database, now: Microseconds, lease_seconds: float) -> int:
+    """Register this process. The id is random: host names and process ids come back, and a lease must not."""
+    worker_id = secrets.randbits(53)  # fits a JSON number everywhere
+    values = (worker_id, socket.gethostname(), os.getpid(), __version__, now, now, _until(now, lease_seconds))
+    database.change(_ADD, values)
+    return worker_id
+
+
+def renew(database: Database, worker_id: int, now: Microseconds, lease_seconds: float) -> bool:
+    """Prolong a lease that is still there."""
+    return database.change(_RENEW, (now, _until(now, lease_seconds), worker_id)) == 1
+
+
+def list_workers(database: Database) -> list[WorkerInfo]:
+    """Read the workers with their leases."""
+    names = ("id", "host", "pid", "version", "started_at", "seen_at", "lease_until")
+    return [WorkerInfo(**dict(zip(names, row, strict=True))) for row in database.execute(_WORKERS)]
+
+
+def remove_worker(database: Database, worker_id: int, now: Microseconds) -> None:
+    """Give a lease back in good order."""
+    database.change(_MARK, (worker_id,))
+    held = _held(database, worker_id)
+    with database.write():
+        for task_id, attempt, _ in database.execute(_STILL_HELD, (held, worker_id)):
+            database.change(_TAKE_BACK, (now, task_id))
+            events.record(database, "returned", [(task_id, attempt - 1, None)], now, worker_id)
+        database.execute(_REMOVE, (worker_id,))
+
+
+def rescue(database: Database, now: Microseconds) -> int:
+    """Release what lapsed workers held.
+
+    Three steps: mark the worker as lost, after which it cannot claim; look for its tasks outside of any write lock;
+    release them and remove the worker in one transaction. Whoever dies in between leaves a marked worker to the next.
+    """
+    return sum(_rescue_from(database, worker_id, now) for (worker_id,) in database.execute(_LAPSED, (now,)))
+
+
+def _rescue_from(database: Database, worker_id: int, now: Microseconds) -> int:
+    if not database.change(_MARK_LAPSED, (worker_id, now)):  # renewed, or rescued by another worker, since we looked
+        return 0
+    held = _held(database, worker_id)
+    with database.write():
+        removed = database.execute(_REMOVE, (worker_id,))
+        if not removed:
+            return 0
+        tasks = database.execute(_STILL_HELD, (held, worker_id))
+        for task_id, attempt, exhausted in tasks:
+            add_error(
+                database, task_id, attempt, _lapsed(*removed[0]), worker_id=worker_id, plugin_version=None, now=now
+            )
+            _release(database, task_id, now, dies=bool(exhausted))
+            kind, note = ("died", ErrorClass.RESOURCE.value) if exhausted else ("rescued", None)
+            events.record(database, kind, [(task_id, attempt, note)], now, worker_id)
+        count(database, "rescued", len(tasks))
+        return len(tasks)
+
+
+def _release(database: Database, task_id: int, now: Microseconds, *, dies: bool) -> None:
+    if dies:
+        database.change(_BURY, (now, task_id))
+    else:
+        database.change(_REQUEUE, (now, FLAG_ERRORS, task_id))
+
+
+def _held(database: Database, worker_id: int) -> str:
+    """Find what a worker that can claim no more holds, as a JSON array."""
+    if not database.execute(_ANY_CLAIMED):
+        return "[]"
+    return json.dumps([task_id for (task_id,) in database.execute(_HELD, (worker_id,))])
+
+
+def _lapsed(host: str, pid: int) -> ErrorInfo:
+    return ErrorInfo(
+        error_class=ErrorClass.RESOURCE,
+        type="ytworker.LeaseLapsed",
+        message=f"the worker with process id {pid} on {host} stopped or hung while it held this task. "
+        "Look for a crash or a lack of memory there",
+        fingerprint="lease-lapsed",
+    )
+
+
+def _until(now: Microseconds, lease_seconds: float) -> Microseconds:
+    return now + round(lease_seconds * SECOND)

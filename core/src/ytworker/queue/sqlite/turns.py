@@ -1,0 +1,94 @@
+"""Waiting for the write lock, fairly: SQLite's own waiting sleeps for up to 100 ms and lets one process starve another.
+
+Whoever finds the lock taken becomes a waiter. Waiters stand in line for a file lock of their own, and only the head of
+the line asks SQLite again, every 0.15 ms. So at most one process spins, however many wait, and a gap between two
+transactions of a busy process is never missed for long. The line is about fairness only: what must not happen at once
+is SQLite's own lock to prevent.
+"""
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+ASK_SECONDS = 0.00015
+STAND_SECONDS = 0.0005
+PATIENCE_SECONDS = 1.0
+"""A head of the line that was stopped (SIGSTOP) must not stop the others: after so long they go past it."""
+
+
+def is_busy(error: sqlite3.OperationalError) -> bool:
+    """Tell whether somebody else holds the lock; every extended code of SQLITE_BUSY counts."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+class Line:
+    """The line of one connection's waits.
+
+    Args:
+        path: The file that the line forms at; made when it is first needed, and left there.
+        wait_seconds: After so long the lock is given up.
+    """
+
+    def __init__(self, path: Path, wait_seconds: float) -> None:
+        self._path = path
+        self._wait_seconds = wait_seconds
+        self._file: int | None = None
+
+    def close(self) -> None:
+        """Leave for good."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def wait_for(self, attempt: Callable[[], T]) -> T:
+        """Call ``attempt`` until it is not busy any more, at the head of the line.
+
+        Raises:
+            sqlite3.OperationalError: What it raised last, when the lock was not free in time.
+        """
+        try:
+            return attempt()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise
+        deadline = time.monotonic() + self._wait_seconds
+        standing = self._stand(deadline)
+        try:
+            while True:
+                try:
+                    return attempt()
+                except sqlite3.OperationalError as error:
+                    if not is_busy(error) or time.monotonic() >= deadline:
+                        raise
+                time.sleep(ASK_SECONDS)
+        finally:
+            if standing is not None:
+                fcntl.flock(standing, fcntl.LOCK_UN)
+
+    def _stand(self, deadline: float) -> int | None:
+        """Get to the head of the line; None where no line can be formed or its head does not move."""
+        try:
+            file = self._open()
+        except OSError:
+            return None
+        patience = min(deadline, time.monotonic() + PATIENCE_SECONDS)
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() >= patience:
+                    return None
+                time.sleep(STAND_SECONDS)
+            else:
+                return file
+
+    def _open(self) -> int:
+        if self._file is None:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return self._file
