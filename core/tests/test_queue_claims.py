@@ -294,7 +294,7 @@ def test_a_strategy_may_age_its_tasks() -> None:
 
 
 def test_an_unknown_strategy_names_those_that_exist() -> None:
-    with pytest.raises(ValueError, match="unknown claim order 'x'; choose one of: fifo, lifo, priority, weighted_random"):
+    with pytest.raises(ValueError, match="unknown claim order 'x'; choose one of: fifo, lifo, prio"):
         get_strategy("x")
 
 

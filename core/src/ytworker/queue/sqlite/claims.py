@@ -54,6 +54,13 @@ SELECT id, id AS place FROM (
   SELECT id, at FROM task INDEXED BY ready_id WHERE status = 0 AND type = {type} ORDER BY id LIMIT ?3)
  WHERE at <= ?4"""
 
+# What a claim holds comes back with it: a second statement would cost more. As bytes, since a damaged text must not
+# stop the fetch of the others.
+_HELD = """
+(SELECT name FROM task_type WHERE id = task.type), (SELECT CAST(params AS BLOB) FROM body WHERE id = task.id),
+(SELECT max_attempts FROM body WHERE id = task.id), (SELECT timeout_seconds FROM body WHERE id = task.id),
+(SELECT created_at FROM body WHERE id = task.id), (SELECT key FROM body WHERE id = task.id)
+"""
 _RESIDUAL = "weight_key - (SELECT clock FROM task_type WHERE id = task.type)"
 _OFFERED = "SELECT 1 FROM claim_order WHERE name = ? AND offered"
 
@@ -65,18 +72,12 @@ UPDATE task SET status = 0, {READY_KEYS} WHERE id IN (
 _ADVANCE = "UPDATE task_type SET clock = clock + ?1 WHERE name = ?2"
 _REWIND = "UPDATE task_type SET clock = 0 WHERE name = ? AND clock > 0 AND queued = 0"
 # A worker whose lease was taken away must not claim: nobody would ever rescue what it then holds.
-_CLAIM_TASK = """
+_CLAIM_TASK = f"""
 UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2
  WHERE id = ?3 AND (status = 0 OR status = 2 AND at <= ?2)
    AND EXISTS (SELECT 1 FROM worker WHERE id = ?1 AND NOT lost)
-RETURNING id, fence, attempt, priority, flags
+RETURNING id, fence, attempt, priority, flags, NULL, {_HELD}
 """
-_BODY = """
-SELECT b.id, t.name, b.params, b.max_attempts, b.timeout_seconds, b.created_at, b.key
-  FROM body b JOIN task_type t ON t.id = b.type
-"""
-_ONE_BODY = _BODY + " WHERE b.id = ?"
-_BODIES = _BODY + " WHERE b.id IN (SELECT value FROM json_each(?))"
 _CHECKPOINT = "SELECT checkpoint FROM run WHERE id = ?"
 _NEXT_DUE = """
 SELECT min(at) FROM task INDEXED BY due WHERE status = 2 AND type = (SELECT id FROM task_type WHERE name = ?)
@@ -224,54 +225,43 @@ def claim_one(database: Database, worker_id: int, task_id: int, now: Microsecond
 
 
 def read_claims(database: Database, worker_id: int, rows: Sequence[Row], now: Microseconds) -> list[Claim]:
-    """Read what fresh claims hold, and park what cannot be read.
+    """Turn the rows of fresh claims into claims, and park what cannot be read.
 
     Safe outside their transaction, since only the claimant may change the tasks now.
     """
-    if not rows:
-        return []
-    ids = [row[0] for row in rows]
-    bodies = database.execute(_ONE_BODY, ids) if len(ids) == 1 else database.execute(_BODIES, (json.dumps(ids),))
-    found = {body[0]: body for body in bodies}
     claims = []
     for row in rows:
         try:
-            claims.append(_claim_of(database, worker_id, row, found.get(row[0]), now))
+            claims.append(_claim_of(database, worker_id, row, now))
         except (ValueError, TypeError) as error:
             park(database, worker_id, row, error, now)
     return claims
 
 
-def _claim_of(database: Database, worker_id: int, row: Row, body: Row | None, now: Microseconds) -> Claim:
-    task_id, fence, attempt, priority, flags = row[:5]
-    if body is None:
-        msg = "its parameters are gone"
-        raise ValueError(msg)
-    _, name, text, max_attempts, timeout_seconds, created_at, key = body
-    params = json.loads(text)
+def _claim_of(database: Database, worker_id: int, row: Row, now: Microseconds) -> Claim:
+    task_id, fence, attempt, priority, flags, _, name, text, max_attempts, timeout_seconds, created_at, key = row
+    params = None if text is None else json.loads(text.decode())
     if not isinstance(params, dict):
-        msg = "its parameters are no JSON object"
+        msg = "its parameters are gone" if text is None else "its parameters are no JSON object"
         raise TypeError(msg)
-    checkpoint = None
     if flags & (FLAG_RUN | FLAG_ERRORS):
-        task = get_task(database, task_id)
         saved = database.execute(_CHECKPOINT, (task_id,))
         checkpoint = json.loads(saved[0][0]) if saved and saved[0][0] is not None else None
-    else:
-        task = Task(
-            id=task_id,
-            type=name,
-            state=TaskStatus.CLAIMED,
-            params=params,
-            priority=priority,
-            attempt=attempt,
-            max_attempts=max_attempts,
-            timeout_seconds=timeout_seconds,
-            created_at=created_at,
-            started_at=now,
-            key=key,
-        )
-    return Claim(task=task, worker_id=worker_id, fence=fence, checkpoint=checkpoint)
+        return Claim(get_task(database, task_id), worker_id, fence, checkpoint)
+    task = Task(
+        id=task_id,
+        type=name,
+        state=TaskStatus.CLAIMED,
+        params=params,
+        priority=priority,
+        attempt=attempt,
+        max_attempts=max_attempts,
+        timeout_seconds=timeout_seconds,
+        created_at=created_at,
+        started_at=now,
+        key=key,
+    )
+    return Claim(task, worker_id, fence)
 
 
 def next_due_at(database: Database, types: Sequence[str]) -> Microseconds | None:
@@ -304,5 +294,5 @@ def _claim_sql(order: str, types: int, *, many: bool, fresh: bool) -> str:
     residual = _RESIDUAL if order == WeightedRandomStrategy.name else "NULL"
     return (
         "UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2 "
-        f"WHERE {' AND '.join(conditions)} RETURNING id, fence, attempt, priority, flags, {residual}"
+        f"WHERE {' AND '.join(conditions)} RETURNING id, fence, attempt, priority, flags, {residual}, {_HELD}"
     )

@@ -137,11 +137,11 @@ class _Bulk:
 
     def _meet(self, holder: int, task: NewTask, text: str) -> Enqueued:
         changed = False
-        if task.on_conflict is OnConflict.REPLACE:
+        if task.on_conflict == OnConflict.REPLACE:
             changed = self.database.change(_REPLACE, (holder, text)) == 1
-        elif task.on_conflict is OnConflict.RAISE_PRIORITY:
+        elif task.on_conflict == OnConflict.RAISE_PRIORITY:
             changed = self.database.change(_RAISE, (holder, task.priority)) == 1
         if changed and self.database.events:
             ((attempt,),) = self.database.execute(_ATTEMPT, (holder,))
-            events.record(self.database, "changed", [(holder, attempt, task.on_conflict.value)], self.now)
+            events.record(self.database, "changed", [(holder, attempt, str(task.on_conflict))], self.now)
         return Enqueued(holder, created=False, changed=changed)

@@ -19,8 +19,8 @@ _NO_ROWID = 2**63
 _FIRST_IN_LINE = 256
 _ERROR = "class, type, message, traceback, fingerprint, retry_after, source"
 _SELECT = """
-SELECT s.id, t.name, s.status, b.params, s.priority, s.attempt, b.max_attempts, b.timeout_seconds, b.created_at, s.at,
-       b.key, s.outcome, r.reason,
+SELECT s.id, t.name, s.status, CAST(b.params AS BLOB), s.priority, s.attempt, b.max_attempts, b.timeout_seconds,
+       b.created_at, s.at, b.key, s.outcome, r.reason,
        e.class, e.type, e.message, e.traceback, e.fingerprint, e.retry_after, e.source
 """
 _FROM = """
@@ -153,9 +153,9 @@ def _task(row: Row) -> Task:
 _LOST = "its parameters cannot be read; `ytworker db check` tells more"
 
 
-def _params(text: Any) -> tuple[bool, dict[str, Any]]:
-    with suppress(ValueError, TypeError):
-        params = json.loads(text)
+def _params(text: bytes | None) -> tuple[bool, dict[str, Any]]:
+    with suppress(ValueError):
+        params = json.loads(text.decode()) if text is not None else None
         if isinstance(params, dict):
             return True, params
     return False, {}
