@@ -63,7 +63,7 @@ def restore(database: Database, source: Path) -> None:
         with _in_words(source):
             shutil.copyfile(source, draft)
             draft.chmod(0o600)
-            _prepare(draft, source)
+            _prepare(draft, source, page_size=database.execute("PRAGMA page_size")[0][0])
             with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
                 database.copy_from(copy)
         database.change(_CHECKPOINT)
@@ -72,18 +72,21 @@ def restore(database: Database, source: Path) -> None:
             file.unlink()
 
 
-def _prepare(draft: Path, source: Path) -> None:
-    """See that a backup is whole and ours, and bring it to this version's schema."""
+def _prepare(draft: Path, source: Path, *, page_size: int) -> None:
+    """See that a backup is whole and ours, and bring it to this version's schema and the queue's page size."""
     with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
         check_owner(copy)
         (version,) = copy.execute("PRAGMA user_version").fetchone()
         if not 0 < version <= VERSION:
             msg = f"{source} has schema version {version}, this ytworker knows 1 to {VERSION}; upgrade ytworker here"
             raise SchemaError(msg)
+        copy.execute("PRAGMA journal_mode = DELETE").fetchall()
         ((state,),) = copy.execute("PRAGMA quick_check(1)").fetchall()
         if state != "ok":
             msg = f"{source} is damaged ({state}); the queue was left as it is. Restore another backup"
             raise StoreError(msg)
+        copy.execute(f"PRAGMA page_size = {page_size}")  # a file with a log cannot take on another one
+        copy.execute("VACUUM")
     updated = Database(draft, "normal")
     try:
         updated.change(_FORGET_WORKERS)

@@ -7,6 +7,7 @@ statement that mends it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ytworker.errors import StoreError
 from ytworker.queue.protocol import Problem
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.schema import FLAG_KEY_LIVE, FLAG_KEY_QUEUED, FLAG_RUN, READY_KEYS, RECOUNT
@@ -153,11 +154,18 @@ INVARIANTS = (
 
 def check(database: Database, *, repair: bool) -> list[Problem]:
     """Look for damage first; the invariants make sense only in a file that is whole."""
-    damage = [line for (line,) in database.execute("PRAGMA integrity_check") if line != "ok"]
+    damage = _damage(database)
     if damage:
         message = f"the file is damaged: {damage[0]}. Stop the workers, keep a copy, and restore a backup"
         return [Problem(code="damaged", message=message, count=len(damage))]
     return list(_broken(database, repair=repair))
+
+
+def _damage(database: Database) -> list[str]:
+    try:
+        return [line for (line,) in database.execute("PRAGMA integrity_check") if line != "ok"]
+    except StoreError as error:  # too broken even to be looked at
+        return [str(error)]
 
 
 def _broken(database: Database, *, repair: bool) -> Iterator[Problem]:
