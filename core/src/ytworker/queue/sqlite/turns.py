@@ -57,6 +57,9 @@ class Line:
         except sqlite3.OperationalError as error:
             if not is_busy(error):
                 raise
+        return self._stand_and_ask(attempt)
+
+    def _stand_and_ask(self, attempt: Callable[[], T]) -> T:
         deadline = time.monotonic() + self._wait_seconds
         standing = self._stand(deadline)
         try:
