@@ -13,6 +13,7 @@ from ytworker.testing import FakeClock
 
 # The same examples in every run: a failure that somebody else sees is a failure that can be seen here.
 hypothesis.settings.register_profile("ytworker", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("thorough", deadline=None, derandomize=False, max_examples=1_000)
 hypothesis.settings.load_profile("ytworker")
 
 

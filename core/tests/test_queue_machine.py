@@ -1,341 +1,444 @@
-"""The queue against a model of it that fits on a page: in whatever order, nothing is lost and nothing doubled."""
+"""The queues against a model of them: in whatever order, nothing is lost and nothing doubled.
 
+``pytest core/tests/test_queue_machine.py --hypothesis-profile=thorough`` takes 50,000 steps with each queue.
+"""
+
+import random
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from queue_model import QUEUED, SCHEDULED, TYPES, WAITING, Model
 
-from ytworker.errors import StaleClaimError
-from ytworker.model import SECOND, Claim, ErrorClass, ErrorInfo, Item, NewTask, Outcome, TaskStatus
-from ytworker.queue import ItemFilter, TaskFilter, get_strategy
+from ytworker.errors import StaleClaimError, TaskNotFoundError
+from ytworker.model import (
+    SECOND,
+    Claim,
+    ErrorClass,
+    ErrorInfo,
+    Item,
+    NewTask,
+    OnConflict,
+    Outcome,
+    TaskStatus,
+    UniqueWhile,
+)
+from ytworker.queue import (
+    ORDERS,
+    ClaimRequest,
+    Completion,
+    Deferral,
+    Ending,
+    Failure,
+    ItemFilter,
+    Return,
+    TaskFilter,
+    TaskQueue,
+    get_strategy,
+)
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.settings import sqlite_url
-from ytworker.testing import FakeClock
+from ytworker.testing import FakeClock, MemoryQueue
 
-TYPES = ["a", "b", "c"]
+T = TypeVar("T")
+
+KEYS = ("k", "l")
 LEASE = 60
-LIVE = {TaskStatus.QUEUED, TaskStatus.SCHEDULED, TaskStatus.CLAIMED}
 FAILURE = ErrorInfo(error_class=ErrorClass.TRANSIENT, type="t", message="m")
 
+# The usual profile has no number of its own; `thorough` (see conftest.py) has 1,000.
+EXAMPLES = 60 if settings().max_examples == 100 else settings().max_examples
+STEPS = 50
 
-@dataclass
-class ModelTask:
-    type: str
-    key: str | None
-    max_attempts: int
-    state: TaskStatus
-    at: int | None = None
-    attempt: int = 0
-    fence: int = 0
-    owner: int | None = None
-    failures: int = 0
-    checkpoint: object = None
-    items: list[str] = field(default_factory=list)
-    outcome: Outcome | None = None
+SECONDS = st.integers(-2, 9)
+TASKS = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(TYPES),
+        "key": st.sampled_from([None, None, *KEYS]),
+        "unique": st.sampled_from(UniqueWhile),
+        "on_conflict": st.sampled_from(OnConflict),
+        "max_attempts": st.integers(1, 3),
+        "priority": st.integers(1, 10),
+    }
+)
+WAITS = st.sampled_from([None, None, None, -2, 1, 9])
+CLAIMS = st.tuples(
+    st.integers(0, 9),
+    st.sampled_from(ORDERS),
+    st.sampled_from([TYPES, TYPES, TYPES, ("b",), ("c", "unknown", "a", "c")]),
+    st.sampled_from([1, 1, 2, 3, 4, 0]),
+)
+ENDINGS = st.tuples(
+    st.integers(0, 9), st.sampled_from(["finish", "fail", "die", "defer", "return"]), SECONDS, st.integers(0, 2)
+)
+FILTERS = st.builds(
+    TaskFilter,
+    ids=st.just([]) | st.just([]) | st.lists(st.integers(1, 20), max_size=5),
+    states=st.just([]) | st.lists(st.sampled_from(TaskStatus), max_size=3),
+    types=st.just([]) | st.lists(st.sampled_from(TYPES), max_size=2),
+    limit=st.sampled_from([1, 2, 3, 0, None]),
+)
+
+ACTS = st.one_of(
+    st.tuples(st.just("cancel"), FILTERS),
+    st.tuples(st.just("requeue"), FILTERS),
+    st.tuples(
+        st.just("purge"),
+        st.tuples(st.sampled_from([0, 30, -9999]), st.sets(st.sampled_from(TaskStatus)), st.integers(1, 9)),
+    ),
+    st.tuples(st.just("offer"), st.sets(st.sampled_from(ORDERS))),
+    st.tuples(st.just("crash"), st.none()),
+)
+
+needs_worker = precondition(lambda machine: machine.workers)
+needs_claim = precondition(lambda machine: machine.claims)
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Every rule does one thing to the queue and to the model; the invariants compare the two."""
+    """Every rule does one thing to the queue and to the model; the invariants compare the two.
 
-    workers = Bundle("workers")
-    claims = Bundle("claims")
+    A number picks a worker or a claim: mostly one that holds, and now and then one that holds no more.
+    """
 
-    @initialize()
-    def open(self) -> None:
+    def open_queue(self, folder: str, clock: FakeClock) -> TaskQueue:
+        raise NotImplementedError
+
+    @initialize(tasks=st.lists(st.tuples(TASKS, WAITS), min_size=4, max_size=8))
+    def open(self, tasks: list[Any]) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.clock = FakeClock()
-        url = sqlite_url(Path(self.folder.name, "queue.db"))
-        self.queues = [SQLiteQueue(url, durability="normal", clock=self.clock)]
-        self.queues.append(self.queues[0].connect())
-        self.model: dict[int, ModelTask] = {}
-        self.leases: dict[int, int] = {}
-        self.stale = 0
-        self.yielded = 0
+        first = self.open_queue(self.folder.name, self.clock)
+        self.queues = [first, first.connect()]
+        self.model = Model(self.clock, self.who_has)
+        self.workers: list[int] = []
+        self.claims: list[Claim] = []
+        self.yielded = self.numbered = 0
+        self.enqueue(tasks)
+        self.start()
 
     def teardown(self) -> None:
-        for queue in getattr(self, "queues", ()):
-            queue.close()
-        if hasattr(self, "folder"):
+        if not hasattr(self, "folder"):
+            return
+        try:
+            self.compare_all()
+        finally:
+            for queue in self.queues:
+                queue.close()
             self.folder.cleanup()
 
     @property
-    def queue(self) -> SQLiteQueue:
-        """Every other call goes through the other connection."""
+    def queue(self) -> TaskQueue:
+        """Every other call goes through the other handle."""
         self.queues.reverse()
         return self.queues[0]
 
-    # -- time
+    def who_has(self, kind: str, key: str) -> int:
+        (got,) = self.queue.enqueue([NewTask(type=kind, params={}, key=key)])
+        assert not got.created
+        return got.id
 
-    @rule(seconds=st.sampled_from([0.5, 1, 7, 30, 61, 3600, -1, -45, -3600]))
+    # -- time and handles
+
+    @rule(seconds=st.sampled_from([0.5, 1, 1, 7, 20, 61, 3600, -1, -45, -3600]))
     def the_clock_steps(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
+    def crash(self, _: None) -> None:
+        """A process dies and another one comes: nobody gives its lease back."""
+        self.queues.pop(0).close()
+        self.queues.append(self.queues[0].connect())
+
     # -- tasks come in
 
-    @rule(
-        new=st.lists(
-            st.tuples(
-                st.sampled_from(TYPES), st.sampled_from([None, None, "k", "l"]), st.integers(1, 3), st.integers(-2, 9)
-            ),
-            min_size=1,
-            max_size=3,
-        )
-    )
-    def enqueue(self, new: list[tuple[str, str | None, int, int]]) -> None:
-        now = self.clock()
-        tasks = [
-            NewTask(
-                type=kind, params={"n": n}, key=key, max_attempts=most, run_at=now + wait * SECOND if wait else None
-            )
-            for n, (kind, key, most, wait) in enumerate(new)
-        ]
-        for task, enqueued in zip(tasks, self.queue.enqueue(tasks), strict=True):
-            holder = self.holder(task.type, task.key)
-            assert enqueued.created is (holder is None)
-            if holder is None:
-                assert enqueued.id not in self.model
-                self.add(enqueued.id, task)
-            else:
-                assert enqueued.id == holder
+    def new(self, fields: dict[str, Any], wait: int | None) -> NewTask:
+        self.numbered += 1
+        run_at = None if wait is None else self.clock() + wait * SECOND
+        return NewTask(params={"n": self.numbered // 2}, run_at=run_at, **fields)
 
-    def add(self, number: int, task: NewTask) -> None:
-        later = task.run_at is not None and task.run_at > self.clock()
-        self.model[number] = ModelTask(
-            task.type,
-            task.key,
-            task.max_attempts,
-            TaskStatus.SCHEDULED if later else TaskStatus.QUEUED,
-            at=task.run_at if later else None,
-        )
+    @rule(tasks=st.lists(st.tuples(TASKS, WAITS), min_size=1, max_size=4))
+    def enqueue(self, tasks: list[Any]) -> None:
+        new = [self.new(*task) for task in tasks]
+        got = self.queue.enqueue(new)
+        assert got == [self.model.enqueue(task, each.id) for task, each in zip(new, got, strict=True)]
 
-    def holder(self, kind: str, key: str | None) -> int | None:
-        holders = [n for n, each in self.model.items() if each.state in LIVE and (each.type, each.key) == (kind, key)]
-        return holders[0] if key is not None and holders else None
-
-    @rule(target=claims, worker=workers, kind=st.sampled_from(TYPES), key=st.sampled_from([None, "k"]))
-    def enqueue_and_claim(self, worker: int, kind: str, key: str | None) -> Any:
-        task = NewTask(type=kind, params={}, key=key)
-        holder = self.holder(kind, key)
-        got = self.queue.enqueue_and_claim(task, worker)
-        if holder is not None:
-            assert (got.id, got.created) == (holder, False)
-            return multiple()
-        if not isinstance(got, Claim):
-            assert worker not in self.leases
-            assert got.created
-            self.add(got.id, task)
-            return multiple()
-        self.add(got.task.id, task)
-        return self.claimed(got, worker)
+    @needs_worker
+    @rule(pick=st.integers(0, 9), task=TASKS, wait=WAITS)
+    def enqueue_and_claim(self, pick: int, task: dict[str, Any], wait: int | None) -> None:
+        worker, new = self.worker(pick), self.new(task, wait)
+        got = self.queue.enqueue_and_claim(new, worker)
+        if isinstance(got, Claim):
+            assert self.model.enqueue(new, got.task.id).created
+            assert worker in self.model.leases
+            self.check_claim(got, worker)
+        else:
+            assert got == self.model.enqueue(new, got.id)
+            waits = self.model.tasks[got.id].state is SCHEDULED
+            assert not got.created or waits or worker not in self.model.leases
 
     # -- workers
 
-    @rule(target=workers)
-    def a_worker_starts(self) -> int:
+    def worker(self, pick: int) -> int:
+        return _pick([worker for worker in self.workers if worker in self.model.leases], self.workers, pick)
+
+    @rule(what=st.sampled_from(["start", "start", "renew", "leave"]), pick=st.integers(0, 9))
+    def a_worker_comes_or_goes(self, what: str, pick: int) -> None:
+        if what == "start" or not self.workers:
+            self.start()
+            return
+        worker = self.worker(pick)
+        if what == "leave":
+            self.queue.remove_worker(worker)
+            self.model.remove(worker)
+            return
+        assert self.queue.renew(worker, lease_seconds=LEASE) is (worker in self.model.leases)
+        if worker in self.model.leases:
+            self.model.leases[worker] = self.clock() + LEASE * SECOND
+
+    def start(self) -> None:
         worker = self.queue.add_worker(lease_seconds=LEASE)
-        assert worker not in self.leases
-        self.leases[worker] = self.clock() + LEASE * SECOND
-        return worker
+        assert worker not in self.workers
+        self.workers.append(worker)
+        self.model.leases[worker] = self.clock() + LEASE * SECOND
 
-    @rule(worker=workers)
-    def a_worker_renews(self, worker: int) -> None:
-        assert self.queue.renew(worker, lease_seconds=LEASE) is (worker in self.leases)
-        if worker in self.leases:
-            self.leases[worker] = self.clock() + LEASE * SECOND
-
-    @rule(worker=consumes(workers))
-    def a_worker_leaves(self, worker: int) -> None:
-        self.queue.remove_worker(worker)
-        self.leases.pop(worker, None)
-        for task in self.held_by(worker):
-            self.requeue(task)
-            task.attempt -= 1
-
-    @rule()
-    def somebody_rescues(self) -> None:
-        lapsed = [worker for worker, until in self.leases.items() if until < self.clock()]
-        held = [task for worker in lapsed for task in self.held_by(worker)]
-        assert self.queue.rescue() == len(held)
-        for worker in lapsed:
-            del self.leases[worker]
-        for task in held:
-            task.failures += 1
-            if task.attempt >= task.max_attempts:
-                self.end(task, TaskStatus.DEAD)
-            else:
-                self.requeue(task)
+    @rule(late=st.sampled_from([False, False, True]))
+    def somebody_rescues(self, late: bool) -> None:
+        self.clock.advance((LEASE + 1) * late)
+        assert self.queue.rescue() == self.model.rescue()
 
     # -- claims
 
-    @rule(
-        target=claims,
-        worker=workers,
-        types=st.lists(st.sampled_from([*TYPES, "unknown"]), min_size=1, unique=True),
-        order=st.sampled_from(["fifo", "lifo"]),
-        limit=st.integers(1, 3),
-    )
-    def claim(self, worker: int, types: list[str], order: str, limit: int) -> Any:
-        got = self.queue.claim(worker, get_strategy(order), types, limit=limit)
-        if any(task.type in types for task in self.model.values()) or self.known(types):
-            self.promote()
-        ready = [n for n, task in self.model.items() if task.state is TaskStatus.QUEUED and task.type in types]
-        expected = sorted(ready, reverse=order == "lifo")[:limit] if worker in self.leases else []
-        assert [claim.task.id for claim in got] == expected
-        return multiple(*(self.claimed(claim, worker) for claim in got))
+    @needs_worker
+    @rule(asked=CLAIMS)
+    def claim(self, asked: Any) -> None:
+        pick, order, types, limit = asked
+        worker, strategy = self.worker(pick), get_strategy(order)
+        if order not in self.model.orders:
+            with pytest.raises(ValueError, match=order):
+                self.queue.claim(worker, strategy, types, limit=max(limit, 1))
+            return
+        self.check_claims(self.queue.claim(worker, strategy, types, limit=limit), worker, order, types, limit)
 
-    def known(self, types: list[str]) -> bool:
-        return any(task.type in types for task in self.model.values())
+    @needs_worker
+    @rule(pick=st.integers(0, 9), number=st.integers(0, 20))
+    def claim_by_id(self, pick: int, number: int) -> None:
+        worker, task = self.worker(pick), self.model.tasks.get(number)
+        got = self.queue.claim_task(worker, number)
+        due = task is not None and task.state in WAITING and (task.state is QUEUED or task.at <= self.clock())
+        assert (got is not None) is (due and worker in self.model.leases)
+        if got:
+            self.check_claim(got, worker)
 
-    @rule(target=claims, worker=workers, pick=st.integers(0, 30))
-    def claim_one(self, worker: int, pick: int) -> Any:
-        claim = self.queue.claim_task(worker, pick)
-        task = self.model.get(pick)
-        ready = task is not None and (
-            task.state is TaskStatus.QUEUED or (task.state is TaskStatus.SCHEDULED and task.at <= self.clock())
-        )
-        assert (claim is not None) is (ready and worker in self.leases)
-        return multiple() if claim is None else self.claimed(claim, worker)
+    def check_claims(self, got: list[Claim], worker: int, order: str, types: Sequence[str], limit: int) -> None:
+        claimed = [claim.task.id for claim in got]
+        if worker not in self.model.leases or not limit:
+            assert claimed == []
+            self.accept_promotion(types)
+            return
+        self.model.promote(types)
+        if order == "weighted_random":
+            ready = self.model.ready(types)
+            assert len(set(claimed)) == len(claimed) == min(limit, len(ready))
+            assert set(claimed) <= set(ready)
+        else:
+            assert claimed == self.model.first(order, types, limit)
+        for claim in got:
+            self.check_claim(claim, worker)
 
-    def promote(self) -> None:
-        for task in self.model.values():
-            if task.state is TaskStatus.SCHEDULED and task.at <= self.clock():
-                task.state, task.at = TaskStatus.QUEUED, None
+    def check_claim(self, claim: Claim, worker: int) -> None:
+        task = self.model.claim(claim.task.id, worker)
+        assert (claim.worker_id, claim.fence, claim.checkpoint) == (worker, task.fence, task.checkpoint)
+        assert (claim.task.attempt, claim.task.params) == (task.attempt, task.params)
+        self.claims.append(claim)
 
-    def claimed(self, claim: Claim, worker: int) -> Claim:
-        task = self.model[claim.task.id]
-        assert task.owner is None
-        assert claim.fence == task.fence + 1
-        assert claim.checkpoint == task.checkpoint
-        task.state, task.owner, task.at = TaskStatus.CLAIMED, worker, self.clock()
-        task.fence, task.attempt = claim.fence, task.attempt + 1
-        assert claim.task.attempt == task.attempt <= task.max_attempts
-        return claim
+    def accept_promotion(self, types: Sequence[str]) -> None:
+        """A claim that can give nothing may make ready what is due, or leave it."""
+        for number, task in self.model.tasks.items():
+            if task.type in types and task.state is SCHEDULED and task.at <= self.clock():
+                task.state = self.queue.get(number).state
+                assert task.state in WAITING
 
     # -- what becomes of them
 
-    def write(self, claim: Claim, call: Callable[[SQLiteQueue], None]) -> ModelTask | None:
-        """Do a fenced write; give the model's task if it had to be accepted, else None."""
-        task = self.model[claim.task.id]
-        if task.owner == claim.worker_id and task.fence == claim.fence:
-            call(self.queue)
-            return task
-        with pytest.raises(StaleClaimError):
-            call(self.queue)
-        self.stale += 1
-        return None
+    def picked(self, pick: int) -> Claim:
+        return _pick([claim for claim in self.claims if self.model.holds(claim)], self.claims, pick)
 
     def new_items(self, number: int) -> list[Item]:
         self.yielded += number
         return [Item(source="s", id=str(self.yielded - n)) for n in range(number)]
 
-    @rule(claim=claims, number=st.integers(0, 2))
-    def finish(self, claim: Claim, number: int) -> None:
-        items = self.new_items(number)
-        outcome = Outcome.OK if items else Outcome.EMPTY
-        task = self.write(claim, lambda queue: queue.finish(claim, items, outcome))
-        if task:
-            task.items += [item.id for item in items]
-            task.outcome = Outcome.OK if task.items else Outcome.EMPTY  # an earlier checkpoint counts, too
-            self.end(task, TaskStatus.COMPLETED)
+    def ending(self, pick: int, kind: str, wait: int, number: int) -> Ending:
+        claim, moment = self.picked(pick), self.clock() + wait * SECOND
+        last = claim.task.attempt >= claim.task.max_attempts
+        if kind == "finish":
+            items = self.new_items(number)
+            return Completion(claim=claim, items=items, outcome=Outcome.OK if items else Outcome.EMPTY)
+        if kind == "defer":
+            return Deferral(claim=claim, until=moment, reason="later", error=FAILURE if number else None)
+        if kind == "return":
+            return Return(claim=claim, reason="unstarted" if number else None)
+        return Failure(claim=claim, error=FAILURE, retry_at=None if last or kind == "die" else moment)
 
-    @rule(claim=claims, number=st.integers(0, 2), value=st.integers())
-    def checkpoint(self, claim: Claim, number: int, value: int) -> None:
-        items = self.new_items(number)
-        task = self.write(claim, lambda queue: queue.checkpoint(claim, items, value))
-        if task:
-            task.items += [item.id for item in items]
-            task.checkpoint = value
+    @needs_claim
+    @rule(endings=st.lists(ENDINGS, min_size=1, max_size=4))
+    def settle(self, endings: list[Any]) -> None:
+        made = [self.ending(*each) for each in endings]
+        settled = self.queue.settle(made)
+        assert settled.claims == []
+        self.check_settled(made, settled.stale)
 
-    @rule(claim=claims)
-    def progress(self, claim: Claim) -> None:
+    @needs_worker
+    @needs_claim
+    @rule(endings=st.lists(ENDINGS, max_size=4), then=CLAIMS)
+    def settle_and_claim(self, endings: list[Any], then: Any) -> None:
+        made, (pick, order, types, limit) = [self.ending(*each) for each in endings], then
+        order = order if order in self.model.orders else "lifo"
+        worker = self.worker(pick)
+        request = ClaimRequest(worker_id=worker, strategy=get_strategy(order), types=types, limit=limit)
+        settled = self.queue.settle(made, request)
+        self.check_settled(made, settled.stale)
+        self.check_claims(settled.claims, worker, order, types, limit)
+
+    def check_settled(self, made: list[Ending], stale: list[Ending]) -> None:
+        assert stale == [ending for ending in made if not self.model.settle(ending, _ids(ending))]
+
+    @needs_claim
+    @rule(pick=st.integers(0, 9), number=st.integers(0, 2))
+    def finish(self, pick: int, number: int) -> None:
+        made = self.ending(pick, "finish", 0, number)
+        assert isinstance(made, Completion)
+        if self.write(made.claim, lambda queue: queue.finish(made.claim, made.items, made.outcome)):
+            self.model.settle(made, _ids(made))
+
+    @needs_claim
+    @rule(pick=st.integers(0, 9), number=st.integers(0, 2), value=st.integers())
+    def checkpoint(self, pick: int, number: int, value: int) -> None:
+        claim, items = self.picked(pick), self.new_items(number)
+        if self.write(claim, lambda queue: queue.checkpoint(claim, items, value)):
+            self.model.items[claim.task.id] += [item.id for item in items]
+            self.model.tasks[claim.task.id].checkpoint = value
+
+    @needs_claim
+    @rule(pick=st.integers(0, 9))
+    def progress(self, pick: int) -> None:
+        claim = self.picked(pick)
         self.write(claim, lambda queue: queue.progress(claim, 1, None, None))
 
-    @rule(claim=claims, wait=st.integers(-1, 9))
-    def fail(self, claim: Claim, wait: int) -> None:
-        last = claim.task.attempt >= claim.task.max_attempts
-        retry_at = None if last else self.clock() + wait * SECOND
-        task = self.write(claim, lambda queue: queue.fail(claim, FAILURE, retry_at=retry_at))
-        if task:
-            task.failures += 1
-            if last:
-                self.end(task, TaskStatus.DEAD)
-            else:
-                self.schedule(task, retry_at)
+    def write(self, claim: Claim, call: Callable[[TaskQueue], None]) -> bool:
+        """Do a fenced write, and say whether it had to be accepted."""
+        if self.model.holds(claim):
+            call(self.queue)
+            return True
+        with pytest.raises(StaleClaimError):
+            call(self.queue)
+        self.model.refuse(claim)
+        return False
 
-    @rule(claim=claims, wait=st.integers(-1, 9), with_error=st.booleans())
-    def defer(self, claim: Claim, wait: int, with_error: bool) -> None:
-        until = self.clock() + wait * SECOND
-        error = FAILURE if with_error else None
-        task = self.write(claim, lambda queue: queue.defer(claim, until, "later", error=error))
-        if task:
-            task.failures += with_error
-            task.attempt -= 1
-            self.schedule(task, until)
+    # -- by people and in the background
 
-    @rule(claim=claims)
-    def release(self, claim: Claim) -> None:
-        task = self.write(claim, lambda queue: queue.release(claim))
-        if task:
-            task.attempt -= 1
-            self.requeue(task)
+    @rule(act=ACTS)
+    def somebody_intervenes(self, act: tuple[str, Any]) -> None:
+        name, what = act
+        getattr(self, name)(what)
 
-    def held_by(self, worker: int) -> list[ModelTask]:
-        return [task for task in self.model.values() if task.owner == worker]
+    def cancel(self, which: TaskFilter) -> None:
+        assert self.queue.cancel(which) == self.model.cancel(which)
 
-    def requeue(self, task: ModelTask) -> None:
-        task.state, task.owner, task.at = TaskStatus.QUEUED, None, None
+    def requeue(self, which: TaskFilter) -> None:
+        assert self.queue.requeue(which) == self.model.requeue(which)
 
-    def schedule(self, task: ModelTask, moment: int) -> None:
-        task.state, task.owner, task.at = TaskStatus.SCHEDULED, None, moment
+    def purge(self, what: tuple[int, set[TaskStatus], int]) -> None:
+        age, states, limit = what
+        before, count, after = self.clock() - age * SECOND, 0, 0
+        while after is not None:
+            step = self.queue.purge(before, states, after=after, limit=limit)
+            assert step.count <= limit
+            assert step.next is None or step.next > after
+            count, after = count + step.count, step.next
+        assert count == self.model.purge(before, states)
 
-    def end(self, task: ModelTask, state: TaskStatus) -> None:
-        task.state, task.owner, task.at, task.checkpoint = state, None, self.clock(), None
+    def offer(self, orders: set[str]) -> None:
+        self.queue.offer(orders)
+        self.model.orders = {"fifo", "lifo", *orders}
 
     # -- what always holds
 
     @invariant()
-    def the_queue_is_as_the_model_says(self) -> None:
+    def the_tasks_are_as_the_model_says(self) -> None:
         found = {task.id: task for task in self.queue.tasks(TaskFilter())}
-        assert sorted(found) == sorted(self.model)
-        for number, task in self.model.items():
+        assert list(found) == sorted(self.model.tasks, reverse=True)
+        for number, task in self.model.tasks.items():
             seen = found[number]
             moment = seen.run_at or seen.started_at or seen.finished_at
             assert (seen.type, seen.key, seen.state, seen.attempt) == (task.type, task.key, task.state, task.attempt)
-            assert (moment, seen.outcome) == (task.at, task.outcome)
+            assert (seen.params, seen.priority, seen.reason) == (task.params, task.priority, task.reason)
+            assert (moment, seen.outcome) == (None if task.state is QUEUED else task.at, task.outcome)
             assert 0 <= seen.attempt <= seen.max_attempts == task.max_attempts
             assert (seen.error is not None) is bool(task.failures)
 
     @invariant()
     def every_holder_has_a_lease(self) -> None:
-        assert {worker.id for worker in self.queue.workers()} == set(self.leases)
-        assert {task.owner for task in self.model.values()} - {None} <= set(self.leases)
-
-    @invariant()
-    def stale_writes_are_counted(self) -> None:
-        assert self.queue.counter("stale_writes") == self.stale
-
-    @invariant()
-    def a_key_is_unique_while_live(self) -> None:
-        live = [(task.type, task.key) for task in self.model.values() if task.key and task.state in LIVE]
-        assert len(live) == len(set(live))
-        assert len(live) == self.queue._database.execute("SELECT count(*) FROM live_key")[0][0]
+        assert {worker.id for worker in self.queue.workers()} == set(self.model.leases)
+        assert {task.owner for task in self.model.tasks.values()} - {None} <= set(self.model.leases)
+        for claim in self.claims[-3:]:
+            assert self.queue.holds(claim) is self.model.holds(claim)
 
     @invariant()
     def the_counts_add_up(self) -> None:
-        states = [task.state for task in self.model.values()]
+        tasks = self.model.tasks.values()
+        waiting = [task.type for task in tasks if task.state in WAITING]
+        due = [task.at for task in tasks if task.state is SCHEDULED]
+        states = [task.state for task in tasks]
         assert self.queue.counts() == {state: states.count(state) for state in TaskStatus}
+        assert self.queue.waiting() == {kind: waiting.count(kind) for kind in waiting}
+        assert self.queue.next_due_at(TYPES) == min(due, default=None)
+        assert self.queue.oldest_ready_at() == min((task.at for task in tasks if task.state is QUEUED), default=None)
+        assert (self.queue.counter("stale_writes"), self.queue.counter("rescued")) == (
+            self.model.stale,
+            self.model.rescued,
+        )
+        assert self.queue.orders() == self.model.orders
 
-    @invariant()
-    def items_are_those_of_accepted_writes(self) -> None:
-        for number, task in self.model.items():
-            assert [item["id"] for item in self.queue.items(ItemFilter(task_id=number))] == task.items
+    def compare_all(self) -> None:
+        """At the end: what would take too long after every step."""
+        for number, task in self.model.tasks.items():
+            assert [event.kind for event in self.queue.events(number)] == task.history
+            assert len(self.queue.attempts(number)) == task.failures
+        for number, items in self.model.items.items():
+            assert [item["id"] for item in self.queue.items(ItemFilter(task_id=number))] == items
+            if number not in self.model.tasks:
+                with pytest.raises(TaskNotFoundError):
+                    self.queue.get(number)
+        for kind, key in ((kind, key) for kind in TYPES for key in KEYS):
+            (got,) = self.queue.enqueue([NewTask(type=kind, params={}, key=key)])
+            assert got.created or got.id == self.model.keys[kind, key]
+            assert got.created is ((kind, key) not in self.model.keys)
 
 
-QueueMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=50)
-test_any_order_of_events = QueueMachine.TestCase
+def _pick(good: list[T], known: list[T], pick: int) -> T:
+    candidates = good if good and pick < 8 else known
+    return candidates[-1 - pick % len(candidates)]
+
+
+def _ids(ending: Ending) -> list[str]:
+    return [item.id for item in ending.items] if isinstance(ending, Completion) else []
+
+
+class SQLiteMachine(QueueMachine):
+    def open_queue(self, folder: str, clock: FakeClock) -> SQLiteQueue:
+        url = sqlite_url(Path(folder, "queue.db"))
+        return SQLiteQueue(url, durability="normal", clock=clock, random=random.Random(1))
+
+
+class MemoryMachine(QueueMachine):
+    def open_queue(self, folder: str, clock: FakeClock) -> MemoryQueue:
+        return MemoryQueue(folder, clock=clock, random=random.Random(1))
+
+
+TestSQLiteQueue = SQLiteMachine.TestCase
+TestMemoryQueue = MemoryMachine.TestCase
+TestSQLiteQueue.settings = TestMemoryQueue.settings = settings(max_examples=EXAMPLES, stateful_step_count=STEPS)

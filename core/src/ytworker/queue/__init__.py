@@ -14,7 +14,7 @@ from ytworker.errors import (
 from ytworker.model import Claim, ErrorInfo, NewTask, OnConflict, SourceState, UniqueWhile
 from ytworker.queue.grouping import GroupCommit
 from ytworker.queue.merging import as_record, content_hash, merge
-from ytworker.queue.payload import encode_json, encode_params
+from ytworker.queue.payload import encode_json, encode_params, encode_task
 from ytworker.queue.protocol import (
     Attempt,
     ClaimRequest,
@@ -93,6 +93,7 @@ __all__ = [
     "content_hash",
     "encode_json",
     "encode_params",
+    "encode_task",
     "get_strategy",
     "merge",
 ]

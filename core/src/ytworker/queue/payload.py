@@ -5,11 +5,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from ytworker.errors import PayloadError
+from ytworker.model import NewTask
 
 MAX_PARAMS_BYTES = 1 << 20
 """A task says what to do; what it finds goes into items."""
 
+MAX_PRIORITY = 10
+
 _encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps would build an encoder at every call
+
+
+def encode_task(task: NewTask) -> str:
+    """Check a task at the last door before the store, and write its parameters as JSON.
+
+    Raises:
+        PayloadError: As :func:`encode_params`, or its priority or number of attempts makes no sense.
+    """
+    if not 1 <= task.priority <= MAX_PRIORITY or task.max_attempts < 1:
+        msg = (
+            f"a task has a priority from 1 to {MAX_PRIORITY} and at least one attempt; "
+            f"this one has {task.priority} and {task.max_attempts}"
+        )
+        raise PayloadError(msg)
+    return encode_params(task.params)
 
 
 def encode_params(params: Mapping[str, Any]) -> str:

@@ -304,6 +304,9 @@ class TaskQueue(Protocol):
     def claim(self, worker_id: int, strategy: ClaimingStrategy, types: Sequence[str], *, limit: int = 1) -> list[Claim]:
         """Claim up to ``limit`` ready tasks of these types in the strategy's order; what is due becomes ready first.
 
+        Where thousands are due at the same moment a claim need not make all of them ready before it chooses: it makes
+        ready the longest due, and as many as it needs.
+
         A task that cannot be read any more is not given: it becomes a dead letter that says why.
 
         Raises:

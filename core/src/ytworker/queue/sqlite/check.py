@@ -35,6 +35,7 @@ class Invariant:
 _KEY_FLAGS = FLAG_KEY_LIVE | FLAG_KEY_QUEUED
 # A key is held by whoever waits or works, except that one which is unique while queued gives it up with the claim.
 _HOLDS_KEY = f"(t.flags & {FLAG_KEY_LIVE} AND t.status < 3 OR t.flags & {FLAG_KEY_QUEUED} AND t.status IN (0, 2))"
+_ROUNDING = "1e-12 * (1 + clock)"  # a clock moves by a difference, whose last digits are rounded
 _WRONG_COUNT = """
 SELECT y.id FROM task_type y WHERE (queued, claimed, scheduled, completed, dead, cancelled) IS NOT (
   SELECT count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1), count(*) FILTER (WHERE status = 2),
@@ -134,15 +135,21 @@ INVARIANTS = (
     ),
     Invariant(
         "behind_the_clock",
-        """SELECT t.id FROM task t JOIN task_type y ON y.id = t.type WHERE t.status = 0 AND t.weight_key < y.clock""",
+        f"""SELECT t.id FROM task t JOIN task_type y ON y.id = t.type
+             WHERE t.status = 0 AND t.weight_key < y.clock - {_ROUNDING}""",
         "ready tasks whose weighted random key lies in the past: they would come before their turn",
         (
             f"""UPDATE task SET {READY_KEYS} WHERE status = 0
-                  AND weight_key < (SELECT clock FROM task_type WHERE id = task.type)""",
+                  AND weight_key < (SELECT clock - {_ROUNDING} FROM task_type WHERE id = task.type)""",
         ),
     ),
     Invariant(
         "wrong_count", _WRONG_COUNT, "counts by state that do not fit the tasks; `status` would be wrong", (RECOUNT,)
+    ),
+    Invariant(
+        "unreadable_item",
+        "SELECT no FROM item WHERE NOT json_valid(record)",
+        "items that cannot be read; scrape them again, or restore a backup",
     ),
     Invariant(
         "hit_without_item",

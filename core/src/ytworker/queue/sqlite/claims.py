@@ -21,7 +21,7 @@ from ytworker.queue.sqlite import events
 from ytworker.queue.sqlite.database import Database, Row
 from ytworker.queue.sqlite.parking import park
 from ytworker.queue.sqlite.schema import FLAG_ERRORS, FLAG_RUN, READY_KEYS
-from ytworker.queue.sqlite.tasks import get_task
+from ytworker.queue.sqlite.tasks import NO_ROWID, get_task
 from ytworker.queue.strategies import (
     AGED_SHARE,
     ClaimingStrategy,
@@ -86,36 +86,35 @@ _TYPES = "SELECT name FROM task_type"
 
 
 def claim_next(database: Database, request: ClaimRequest, now: Microseconds) -> list[Claim]:
-    """Claim the first of the order; one that cannot be read is parked, and the next one takes its place."""
-    claims: list[Claim] = []
-    wanted = request.limit
-    while wanted > 0 and request.types:
-        rows = _first_rows(database, request, wanted, now)
-        fresh = read_claims(database, request.worker_id, rows, now)
-        claims += fresh
-        wanted = len(rows) - len(fresh)  # what was parked leaves a place
-    return claims
+    """Claim the first of the order; where none of them can be read they are parked, and the next ones come."""
+    while request.limit > 0 and request.types:
+        rows = _first_rows(database, request, now)
+        claims = read_claims(database, request.worker_id, rows, now)
+        if claims or not rows:
+            return claims
+    return []
 
 
 def claim_rows(database: Database, request: ClaimRequest, now: Microseconds) -> list[Row]:
     """Claim inside a transaction of the caller's; :func:`read_claims` gives the claims after its commit."""
-    return _take(database, request, request.limit, now) if request.types and request.limit > 0 else []
+    return _take(database, request, now) if request.types and request.limit > 0 else []
 
 
-def _first_rows(database: Database, request: ClaimRequest, wanted: int, now: Microseconds) -> list[Row]:
+def _first_rows(database: Database, request: ClaimRequest, now: Microseconds) -> list[Row]:
     simple = request.strategy.name != WeightedRandomStrategy.name and request.strategy.aging_seconds is None
     if simple and not database.events:
-        rows = _claim_heads(database, request, wanted, now, fresh=True)
+        rows = _claim_heads(database, request, request.limit, now, fresh=True)
         if rows:
             return rows
         if not _anything_due(database, request.types, now) and _is_offered(database, request.strategy):
             return []
     with database.write():
-        return _take(database, request, wanted, now)
+        return _take(database, request, now)
 
 
-def _take(database: Database, request: ClaimRequest, wanted: int, now: Microseconds) -> list[Row]:
+def _take(database: Database, request: ClaimRequest, now: Microseconds) -> list[Row]:
     """Claim inside a transaction; the usual case, where nothing is due, is one statement."""
+    wanted = request.limit
     rows: list[Row] = []
     if request.strategy.aging_seconds is None:
         rows = _claim_in_order(database, request, wanted, now, fresh=True)
@@ -219,7 +218,7 @@ def _anything_due(database: Database, types: Sequence[str], now: Microseconds) -
 
 def claim_one(database: Database, worker_id: int, task_id: int, now: Microseconds) -> list[Row]:
     """Claim this very task if it is ready or due, inside a transaction of the caller's."""
-    rows = database.execute(_CLAIM_TASK, (worker_id, now, task_id))
+    rows = database.execute(_CLAIM_TASK, (worker_id, now, task_id)) if abs(task_id) < NO_ROWID else []
     events.record(database, "claimed", [(row[0], row[2], None) for row in rows], now, worker_id)
     return rows
 

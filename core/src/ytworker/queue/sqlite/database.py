@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,10 @@ _PRAGMAS = (
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16000",
 )
+# Python fails to decode what SQLite says about bytes that are no text: that is damage, too.
+_DAMAGE = (sqlite3.Error, UnicodeDecodeError)
+_UNSTORABLE = (OverflowError, UnicodeEncodeError)
+_FAILURES = (*_DAMAGE, *_UNSTORABLE)
 _WAL = "PRAGMA journal_mode = WAL"
 _BUSY_TIMEOUT_SECONDS = 30.0
 _WAL_RETRY_SECONDS = 0.005
@@ -76,7 +81,7 @@ class Database:
             except BaseException:
                 self._connection.close()
                 raise
-        except (sqlite3.Error, OSError) as error:
+        except (*_DAMAGE, OSError) as error:
             raise self._in_words(error) from error
 
     def _configure(self, durability: Durability) -> None:
@@ -115,35 +120,35 @@ class Database:
         """Run one statement and fetch everything: an open RETURNING cursor would keep the write lock."""
         try:
             return self._connection.execute(sql, values).fetchall()
-        except (sqlite3.Error, UnicodeEncodeError) as error:
+        except _FAILURES as error:
             return self._again(error, sql, values).fetchall()
 
     def change(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one statement and give how many rows it changed."""
         try:
             return self._connection.execute(sql, values).rowcount
-        except (sqlite3.Error, UnicodeEncodeError) as error:
+        except _FAILURES as error:
             return self._again(error, sql, values).rowcount
 
     def insert(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one INSERT and give the new row's number."""
         try:
             return self._connection.execute(sql, values).lastrowid or 0
-        except (sqlite3.Error, UnicodeEncodeError) as error:
+        except _FAILURES as error:
             return self._again(error, sql, values).lastrowid or 0
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for many rows, inside a transaction; texts must be :func:`storable`."""
         try:
             self._connection.executemany(sql, rows)
-        except sqlite3.Error as error:
+        except _DAMAGE as error:
             raise self._in_words(error) from error
 
     def stream(self, sql: str, values: Sequence[Any] = ()) -> Generator[Row, None, None]:
         """Run one SELECT and give its rows one by one; they all come from one snapshot."""
         try:
             yield from self._connection.execute(sql, values)
-        except sqlite3.Error as error:
+        except _DAMAGE as error:
             raise self._in_words(error) from error
 
     def write(self) -> "_Transaction":
@@ -154,14 +159,14 @@ class Database:
         """Copy everything into another database, from one snapshot and in one transaction there."""
         try:
             self._connection.backup(other)
-        except sqlite3.Error as error:
+        except _DAMAGE as error:
             raise self._in_words(error) from error
 
     def copy_from(self, other: sqlite3.Connection) -> None:
         """Replace everything by another database's content, in one transaction here."""
         try:
             self._line.wait_for(lambda: other.backup(self._connection))
-        except sqlite3.Error as error:
+        except _DAMAGE as error:
             raise self._in_words(error) from error
 
     @property
@@ -179,10 +184,13 @@ class Database:
             ):
                 raise error
             return self._line.wait_for(partial(self._connection.execute, sql, values))
-        except sqlite3.Error as final:
+        except _UNSTORABLE as final:
+            msg = f"{self.path}: a number or a text cannot be stored ({final})"
+            raise StoreError(msg) from final
+        except _DAMAGE as final:
             raise self._in_words(final) from final
 
-    def _in_words(self, error: sqlite3.Error | OSError) -> StoreError:
+    def _in_words(self, error: Exception) -> StoreError:
         kind = SchemaError if _another_schema(error) else StoreError
         return kind(f"{self.path}: {_explain(error)}")
 
@@ -213,8 +221,9 @@ class _Transaction:
 
     def _roll_back(self) -> None:
         connection = self._database._connection  # noqa: SLF001 - two halves of one thing
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        with suppress(sqlite3.ProgrammingError):  # closed, so there is nothing left to roll back
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
 
 def storable(value: Any) -> Any:
@@ -222,12 +231,12 @@ def storable(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def _another_schema(error: sqlite3.Error | OSError) -> bool:
+def _another_schema(error: Exception) -> bool:
     return str(error).startswith(("no such table", "no such column"))
 
 
-def _explain(error: sqlite3.Error | OSError) -> str:
-    text = str(error)
+def _explain(error: Exception) -> str:
+    text = "malformed text" if isinstance(error, UnicodeDecodeError) else str(error)
     for sign, meaning in _MEANINGS.items():
         if sign in text:
             return f"{meaning} ({text})"

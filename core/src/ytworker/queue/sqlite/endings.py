@@ -7,7 +7,7 @@ longer fits: its write changes nothing, is counted, and is reported as stale.
 import json
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeGuard
 
 from ytworker.model import Claim, ErrorInfo, Microseconds, Outcome
 from ytworker.queue.payload import encode_json
@@ -18,7 +18,7 @@ from ytworker.queue.sqlite.counters import count
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.enqueueing import enqueue_tasks, texts_of
 from ytworker.queue.sqlite.failures import add_error
-from ytworker.queue.sqlite.schema import FLAG_ERRORS, FLAG_ITEMS, FLAG_RUN, OUTCOME_CODES, READY_KEYS
+from ytworker.queue.sqlite.schema import FLAG_ERRORS, FLAG_ITEMS, FLAG_RUN, OUTCOME_CODES, OUTCOMES, READY_KEYS
 
 _FENCE = "id = ? AND status = 1 AND owner = ? AND fence = ?"
 _OK, _EMPTY = OUTCOME_CODES[Outcome.OK], OUTCOME_CODES[Outcome.EMPTY]
@@ -26,14 +26,14 @@ _OK, _EMPTY = OUTCOME_CODES[Outcome.OK], OUTCOME_CODES[Outcome.EMPTY]
 _OUTCOME = f"CASE WHEN {{0}} = {_EMPTY} AND flags & {FLAG_ITEMS} THEN {_OK} ELSE {{0}} END"
 _COMPLETE = f"""
 UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("?2")}, owner = NULL
- WHERE id = ?3 AND status = 1 AND owner = ?4 AND fence = ?5
+ WHERE id = ?3 AND status = 1 AND owner = ?4 AND fence = ?5 RETURNING outcome
 """
 _COMPLETE_MANY = f"""
 UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("done.outcome")}, owner = NULL
   FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS owner,
                json_extract(value, '$[2]') AS fence, json_extract(value, '$[3]') AS outcome FROM json_each(?2)) AS done
  WHERE task.id = done.id AND task.status = 1 AND task.owner = done.owner AND task.fence = done.fence
-RETURNING id
+RETURNING id, task.outcome
 """
 _KILL = f"UPDATE task SET status = 4, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE {_FENCE}"
 _RETRY = f"UPDATE task SET status = 2, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE {_FENCE}"
@@ -69,14 +69,14 @@ def written(endings: Sequence[Ending]) -> Texts:
     }
 
 
-def is_plain(ending: Ending) -> bool:
+def is_plain(ending: Ending) -> TypeGuard[Completion]:
     """Tell whether an ending is a completion with nothing to store: the common case, one statement for any number."""
     return isinstance(ending, Completion) and not (ending.items or ending.sources or ending.follow_ups)
 
 
-def complete_one(database: Database, ending: Ending, now: Microseconds) -> bool:
+def complete_one(database: Database, ending: Completion, now: Microseconds) -> bool:
     """Complete a plain ending by one statement; False when it is stale, which is then counted."""
-    if _complete(database, ending, now):
+    if _complete(database, ending, now) is not None:
         return True
     with database.write():
         _count_stale(database, [ending])
@@ -89,7 +89,8 @@ def settle(database: Database, endings: Sequence[Ending], texts: Texts, now: Mic
     for plain, group in groupby(enumerate(endings), key=lambda each: is_plain(each[1])):
         numbered = list(group)
         if plain and len(numbered) > 1:
-            stale += _complete_many(database, [ending for _, ending in numbered], now)
+            completions = [ending for _, ending in numbered if isinstance(ending, Completion)]
+            stale += _complete_many(database, completions, now)
         else:
             stale += [ending for place, ending in numbered if not _end(database, ending, texts.get(place, []), now)]
     _count_stale(database, stale)
@@ -109,34 +110,32 @@ def _end(database: Database, ending: Ending, texts: list[str], now: Microseconds
 
 
 def _complete_with(database: Database, ending: Completion, texts: list[str], now: Microseconds) -> bool:
-    if not _complete(database, ending, now):
+    outcome = _complete(database, ending, now)
+    if outcome is None:
         return False
     _store(database, ending.claim, ending.items, ending.suspect, now)
     enqueue_tasks(database, ending.follow_ups, texts, now)
     sources.forgive(database, ending.sources, now)
-    _tell(database, "completed", ending.claim, _outcome(ending).value, now)
+    _tell(database, "completed", ending.claim, outcome.value, now)
     return True
 
 
-def _complete(database: Database, ending: Ending, now: Microseconds) -> bool:
-    assert isinstance(ending, Completion)  # noqa: S101 - for the type checker; the callers have looked
-    code = OUTCOME_CODES[_outcome(ending)]
-    return database.change(_COMPLETE, (now, code, *_fence(ending.claim))) == 1
+def _complete(database: Database, ending: Completion, now: Microseconds) -> Outcome | None:
+    """Complete a task, and give the outcome as it is kept; None when the claim is stale."""
+    rows = database.execute(_COMPLETE, (now, OUTCOME_CODES[_outcome(ending)], *_fence(ending.claim)))
+    return OUTCOMES[rows[0][0]] if rows else None
 
 
-def _complete_many(database: Database, endings: Sequence[Ending], now: Microseconds) -> list[Ending]:
-    rows = [
-        (*_fence(ending.claim), OUTCOME_CODES[_outcome(ending)]) for ending in endings if isinstance(ending, Completion)
-    ]
-    done = {row[0] for row in database.execute(_COMPLETE_MANY, (now, json.dumps(rows)))}
+def _complete_many(database: Database, endings: Sequence[Completion], now: Microseconds) -> list[Ending]:
+    rows = [(*_fence(ending.claim), OUTCOME_CODES[_outcome(ending)]) for ending in endings]
+    done: dict[int, int] = dict(database.execute(_COMPLETE_MANY, (now, json.dumps(rows))))
     stale: list[Ending] = []
     for ending in endings:
-        if ending.claim.task.id in done:
-            done.discard(ending.claim.task.id)  # said twice in one batch, the second is stale
-            if isinstance(ending, Completion):
-                _tell(database, "completed", ending.claim, ending.outcome.value, now)
-        else:
+        code = done.pop(ending.claim.task.id, None)  # said twice in one batch, the second is stale
+        if code is None:
             stale.append(ending)
+        else:
+            _tell(database, "completed", ending.claim, OUTCOMES[code].value, now)
     return stale
 
 

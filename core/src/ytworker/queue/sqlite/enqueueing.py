@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ytworker.model import Microseconds, NewTask, OnConflict, UniqueWhile
-from ytworker.queue.payload import encode_params
+from ytworker.queue.payload import encode_task
 from ytworker.queue.protocol import Enqueued
 from ytworker.queue.sqlite import events
 from ytworker.queue.sqlite.database import Database, storable
@@ -43,8 +43,8 @@ _UNIQUE_FLAGS = {UniqueWhile.LIVE: FLAG_KEY_LIVE, UniqueWhile.QUEUED: FLAG_KEY_Q
 
 
 def texts_of(tasks: Sequence[NewTask]) -> list[str]:
-    """Write the parameters of tasks as JSON; done before the transaction, so that nobody waits for it."""
-    return [encode_params(task.params) for task in tasks]
+    """Check tasks and write their parameters as JSON; done before the transaction, so that nobody waits for it."""
+    return [encode_task(task) for task in tasks]
 
 
 def enqueue_tasks(

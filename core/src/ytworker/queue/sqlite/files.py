@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from ytworker.errors import StoreError
@@ -43,11 +44,10 @@ def make_private(path: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     refuse_network(path)
     _warn_of_others(folder)
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        return
+    with suppress(FileExistsError):  # as it mostly does; or another process makes it in this moment
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if os.statvfs(path).f_flag & os.ST_RDONLY:

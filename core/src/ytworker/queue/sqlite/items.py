@@ -4,6 +4,7 @@ import json
 from collections.abc import Generator, Sequence
 from typing import Any
 
+from ytworker.errors import StoreError
 from ytworker.model import Item, Microseconds, rfc3339
 from ytworker.queue.merging import VERSIONED, as_record, content_hash, merge
 from ytworker.queue.protocol import ItemFilter
@@ -76,12 +77,21 @@ def list_items(database: Database, which: ItemFilter) -> Generator[dict[str, Any
         rows = database.stream(_LIST, (which.source, which.kind, which.task_type, limit))
     for record, context, first_seen, last_seen, last_changed in rows:
         yield {
-            **json.loads(record),
-            "context": json.loads(context) if context else {},
+            **_readable(record),
+            "context": _readable(context) if context else {},
             "first_seen_at": rfc3339(first_seen),
             "last_seen_at": rfc3339(last_seen),
             "last_changed_at": rfc3339(last_changed),
         }
+
+
+def _readable(text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        msg = f"an item cannot be read any more ({error}); `ytworker db check` counts them, a new scrape replaces them"
+        raise StoreError(msg) from error
+    return found
 
 
 def _store(database: Database, task_id: int, item: Item, now: Microseconds) -> int:
@@ -101,7 +111,10 @@ def _add(database: Database, task_id: int, record: dict[str, Any], now: Microsec
 
 def _update(database: Database, task_id: int, stored: Sequence[Any], record: dict[str, Any], now: Microseconds) -> int:
     number, old, old_hash, version = stored
-    merged = merge(json.loads(old), record)
+    try:
+        merged = merge(json.loads(old), record)
+    except (ValueError, KeyError, TypeError):  # damaged: what was just seen is better than nothing
+        merged = record
     text, new_hash = json.dumps(merged), content_hash(merged)
     if new_hash == old_hash:
         database.change(_SEEN, (number, now, text))

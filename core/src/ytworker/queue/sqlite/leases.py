@@ -31,6 +31,7 @@ SELECT t.id, t.attempt, t.attempt >= b.max_attempts FROM task t LEFT JOIN body b
 _REQUEUE = f"UPDATE task SET status = 0, at = ?, owner = NULL, flags = flags | ?, {READY_KEYS} WHERE id = ?"
 _TAKE_BACK = f"UPDATE task SET status = 0, at = ?, owner = NULL, attempt = attempt - 1, {READY_KEYS} WHERE id = ?"
 _BURY = f"UPDATE task SET status = 4, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE id = ?"
+_WAITS_NO_MORE = "UPDATE run SET reason = NULL, source = NULL WHERE id = ? AND reason IS NOT NULL"
 _WORKERS = """
 SELECT id, host, pid, version, started_at, seen_at, lease_until FROM worker WHERE NOT lost ORDER BY started_at
 """
@@ -62,6 +63,7 @@ def remove_worker(database: Database, worker_id: int, now: Microseconds) -> None
     with database.write():
         for task_id, attempt, _ in database.execute(_STILL_HELD, (held, worker_id)):
             database.change(_TAKE_BACK, (now, task_id))
+            database.change(_WAITS_NO_MORE, (task_id,))
             events.record(database, "returned", [(task_id, attempt - 1, None)], now, worker_id)
         database.execute(_REMOVE, (worker_id,))
 
@@ -100,6 +102,7 @@ def _release(database: Database, task_id: int, now: Microseconds, *, dies: bool)
         database.change(_BURY, (now, task_id))
     else:
         database.change(_REQUEUE, (now, FLAG_ERRORS, task_id))
+        database.change(_WAITS_NO_MORE, (task_id,))
 
 
 def _held(database: Database, worker_id: int) -> str:

@@ -32,6 +32,7 @@ STATUS_CODES = {
 """The codes stand in partial indexes and in data: they never change."""
 
 OUTCOME_CODES = {Outcome.OK: 0, Outcome.EMPTY: 1, Outcome.SUSPECT: 2}
+OUTCOMES = {code: outcome for outcome, code in OUTCOME_CODES.items()}
 
 # What a task has elsewhere, so that the common one, which has none of it, costs no look.
 FLAG_KEY_LIVE = 1

@@ -9,13 +9,12 @@ from ytworker.errors import TaskNotFoundError
 from ytworker.model import ErrorClass, ErrorInfo, Microseconds, Outcome, Task, TaskStatus
 from ytworker.queue.protocol import Attempt, TaskFilter
 from ytworker.queue.sqlite.database import Database, Row
-from ytworker.queue.sqlite.schema import OUTCOME_CODES, STATUS_CODES
+from ytworker.queue.sqlite.schema import OUTCOMES, STATUS_CODES
 
 STATUSES = {code: status for status, code in STATUS_CODES.items()}
-_OUTCOMES = {code: outcome for outcome, code in OUTCOME_CODES.items()}
 _ENDED = {TaskStatus.COMPLETED, TaskStatus.DEAD, TaskStatus.CANCELLED}
 
-_NO_ROWID = 2**63
+NO_ROWID = 2**63
 _FIRST_IN_LINE = 256
 _ERROR = "class, type, message, traceback, fingerprint, retry_after, source"
 _SELECT = """
@@ -56,7 +55,7 @@ SELECT min((SELECT min(at) FROM (
 
 def get_task(database: Database, task_id: int) -> Task:
     """Read one task."""
-    rows = database.execute(_GET, (task_id,)) if abs(task_id) < _NO_ROWID else []
+    rows = database.execute(_GET, (task_id,)) if abs(task_id) < NO_ROWID else []
     if not rows:
         msg = f"there is no task {task_id}; `ytworker tasks list` shows those that exist"
         raise TaskNotFoundError(msg)
@@ -143,7 +142,7 @@ def _task(row: Row) -> Task:
         started_at=at if status is TaskStatus.CLAIMED else None,
         finished_at=at if status in _ENDED else None,
         key=key,
-        outcome=_OUTCOMES.get(outcome, Outcome.SUSPECT) if outcome is not None else None,
+        outcome=OUTCOMES.get(outcome, Outcome.SUSPECT) if outcome is not None else None,
         error=None if error[0] is None else _error(error),
         reason=odd
         or ((reason if status in {TaskStatus.QUEUED, TaskStatus.SCHEDULED} else None) if readable else _LOST),

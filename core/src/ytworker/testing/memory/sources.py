@@ -1,0 +1,60 @@
+"""Sources: cool-downs and pauses that every worker sees."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from ytworker.model import SourceState, TaskStatus
+from ytworker.queue import CoolDown
+from ytworker.testing.memory.states import save
+from ytworker.testing.memory.store import Transaction
+
+
+def cool_down(transaction: Transaction, change: CoolDown) -> None:
+    """Start or prolong a cool-down, or a pause."""
+    sources = transaction.store.sources
+    state = sources.get(change.source, SourceState(name=change.source))
+    if change.paused_by is not None:
+        state = replace(state, paused_until=change.until, pause_reason=change.reason, paused_by=change.paused_by)
+    elif (state.cooling_until or 0) < change.until:  # a shorter one within a longer one changes nothing
+        state = replace(
+            state,
+            cooling_until=change.until,
+            reason=change.reason,
+            strikes=change.strikes,
+            error_class=change.error_class,
+        )
+    transaction.put(sources, change.source, state)
+
+
+def forgive(transaction: Transaction, names: Collection[str]) -> None:
+    """Forget the strikes and the pause of sources that answered well; a cool-down that is running stays."""
+    sources = transaction.store.sources
+    for name in names:
+        if name in sources and (sources[name].cooling_until or 0) <= transaction.now:
+            state = replace(sources[name], strikes=0, cooling_until=None, reason=None, error_class=None)
+            transaction.put(sources, name, state)
+        unpause(transaction, name)
+
+
+def resume(transaction: Transaction, name: str) -> None:
+    """End a cool-down and a pause by hand; what waits for the source is due."""
+    sources = transaction.store.sources
+    if name in sources:
+        transaction.put(sources, name, replace(sources[name], cooling_until=None, reason=None))
+    unpause(transaction, name)
+    _wake(transaction, name)
+
+
+def unpause(transaction: Transaction, name: str) -> None:
+    """End a pause, if there is one, and make due what waits for the source."""
+    sources = transaction.store.sources
+    if name in sources and sources[name].paused_by is not None:
+        state = replace(sources[name], paused_until=None, pause_reason=None, paused_by=None)
+        transaction.put(sources, name, state)
+        _wake(transaction, name)
+
+
+def _wake(transaction: Transaction, source: str) -> None:
+    for task in [transaction.store.tasks[task_id] for task_id in transaction.store.waiting]:
+        if task.state is TaskStatus.SCHEDULED and task.source == source and task.at > transaction.now:
+            save(transaction, replace(task, at=transaction.now))
