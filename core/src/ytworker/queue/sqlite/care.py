@@ -32,6 +32,7 @@ def backup(database: Database, target: Path, *, force: bool) -> None:
     try:
         with _in_words(target):
             _write(database, draft)
+            _clear_the_way(target)
             draft.replace(target)
             _sync(target.parent)
     finally:
@@ -44,6 +45,19 @@ def _write(database: Database, draft: Path) -> None:
         database.copy_to(copy)
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()  # one file, without a log beside it
     _sync(draft)
+
+
+def _clear_the_way(target: Path) -> None:
+    """See that no log of an earlier file at this path is left: SQLite would take it for the new file's.
+
+    The earlier file takes in its own log first, so that it is whole whatever happens; one that is in use refuses.
+    """
+    logs = [target.with_name(target.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
+    if target.exists() and any(log.exists() for log in logs):
+        with closing(sqlite3.connect(target, isolation_level=None)) as earlier:
+            earlier.execute("PRAGMA journal_mode = DELETE").fetchall()
+    for log in logs:
+        log.unlink(missing_ok=True)
 
 
 def restore(database: Database, source: Path) -> None:
@@ -61,8 +75,7 @@ def restore(database: Database, source: Path) -> None:
     draft = database.path.with_name(f"{database.path.name}.{secrets.token_hex(4)}.part")
     try:
         with _in_words(source):
-            shutil.copyfile(source, draft)
-            draft.chmod(0o600)
+            _copy_privately(source, draft)
             _prepare(draft, source, page_size=database.execute("PRAGMA page_size")[0][0])
             with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
                 database.copy_from(copy)
@@ -70,6 +83,15 @@ def restore(database: Database, source: Path) -> None:
     finally:
         for file in draft.parent.glob(draft.name + "*"):
             file.unlink()
+
+
+def _copy_privately(source: Path, draft: Path) -> None:
+    """Copy a file that may be a plain copy of a queue, so with a log beside it, for our eyes only from the start."""
+    for suffix in ("", "-wal"):
+        origin, target = source.with_name(source.name + suffix), draft.with_name(draft.name + suffix)
+        if origin.exists():
+            target.touch(mode=0o600, exist_ok=False)
+            shutil.copyfile(origin, target)
 
 
 def _prepare(draft: Path, source: Path, *, page_size: int) -> None:
