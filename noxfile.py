@@ -32,6 +32,7 @@ MEMBERS = {
 PACKAGES = {"core": "ytworker", "ytworker-ytdlp": "ytworker_ytdlp", "ytworker-channel": "ytworker_channel"}
 EVERYTHING = MEMBERS["ytworker-channel"]
 
+BENCH_TOOLS = ["huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0"]
 TEST_TOOLS = ["coverage>=7.10", "hypothesis>=6.100", "pytest>=8.3"]
 LINT_TOOLS = ["import-linter>=2.1", "ruff>=0.9"]
 TYPE_TOOLS = ["hypothesis", "mypy>=1.14", "nox", "pytest", "trustme"]
@@ -93,6 +94,16 @@ def alone(session: nox.Session, member: str) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Figures, as ratios measured side by side in one run."""
+    """Figures, as ratios measured side by side in one run; ``-- --quick`` for a small form, ``-- --help`` for more."""
     install(session, *EVERYTHING)
-    session.run("python", "tests/benchmarks/start.py", *session.posargs)
+    session.install(*BENCH_TOOLS)
+    rounds = ["--rounds", "5"] if "--quick" in session.posargs else []
+    session.run("python", "tests/benchmarks/start.py", *rounds)
+    session.run("python", "tests/benchmarks/queues.py", *session.posargs)
+
+
+@nox.session
+def torture(session: nox.Session) -> None:
+    """Kill processes that share a queue at random for as long as you like: nothing may be lost or doubled."""
+    install(session, "./core")
+    session.run("python", "-m", "torture", *session.posargs, env={"PYTHONPATH": "tests"})

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from plugin_helpers import Program, Until, Zoo
+from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.settings import sqlite_url
 
 pytest_plugins = ["plugin_fixtures"]
 
@@ -57,6 +60,37 @@ def test_a_key_gives_the_live_task(program: Program) -> None:
 
 @pytest.mark.usefixtures("demo")
 @pytest.mark.parametrize(
+    ("conflict", "told", "params", "priority"),
+    [
+        ([], "left as it is", {"n": 1}, 5),
+        (["--on-conflict", "keep"], "left as it is", {"n": 1}, 5),
+        (["--on-conflict", "replace"], "changed", {"n": 2}, 5),
+        (["--on-conflict", "raise-priority"], "changed", {"n": 1}, 9),
+        (["--on-conflict", "raise_priority"], "changed", {"n": 1}, 9),
+    ],
+)
+def test_what_becomes_of_the_task_that_has_the_key(
+    program: Program, conflict: list[str], told: str, params: dict[str, int], priority: int
+) -> None:
+    program("enqueue", "demo", "--key", "k", "--n", "1")
+    done = program("enqueue", "demo", "--key", "k", "--n", "2", "--priority", "9", *conflict)
+    assert (done.code, done.out) == (0, "1\n")
+    assert f"task 1 has this key already; it was {told}" in done.err
+    (task,) = tasks(program)
+    assert (task["params"], task["priority"]) == (params, priority)
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize(("unique", "second"), [("live", "1"), ("queued", "2")])
+def test_a_key_holds_until_its_task_ends_or_starts(program: Program, home: Path, unique: str, second: str) -> None:
+    program("enqueue", "demo", "--key", "k", "--unique", unique)
+    with closing(SQLiteQueue(sqlite_url(home / "data" / "ytworker" / "queue.db"))) as queue:
+        assert queue.claim_task(queue.add_worker(lease_seconds=60), 1) is not None
+        assert program("enqueue", "demo", "--key", "k").out == f"{second}\n"
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize(
     ("time", "stored"),
     [
         ("2031-12-01T09:00Z", "2031-12-01T09:00:00.000000Z"),
@@ -90,6 +124,10 @@ BAD: dict[str, tuple[list[str], str]] = {
     "priority": (["--priority", "11"], "--priority: a whole number from 1 to 10"),
     "a priority that is none": (["--priority", "high"], "--priority"),
     "key": (["--key", ""], "--key: 1 to 200 printable characters"),
+    "unique": (["--key", "k", "--unique", "always"], "--unique: live (until it has ended) or queued"),
+    "on conflict": (["--key", "k", "--on-conflict", "shout"], "--on-conflict: keep, replace or raise-priority"),
+    "unique without a key": (["--unique", "queued"], "--unique: means nothing without a key"),
+    "on conflict without a key": (["--on-conflict", "replace"], "--on-conflict: means nothing without a key"),
     "parameter": (["--n", "x", "--priority", "0"], "--n: Input should be a valid integer"),
     "a field named like ours": (["--param-priority", "x"], "--param-priority: Input"),
     "a file that is not there": (["--from-file", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
@@ -130,6 +168,20 @@ def test_a_file_is_enqueued_line_by_line(program: Program, zoo: Zoo, tmp_path: P
     assert (third["type"], third["params"], third["priority"]) == ("free", {"a": [1]}, 9)
     assert (third["key"], third["max_attempts"], third["timeout_seconds"]) == ("k", 2, 30)
     assert fourth["run_at"] == "2031-12-01T09:00:00.000000Z"
+
+
+@pytest.mark.usefixtures("demo")
+def test_lines_of_a_file_may_meet_each_other(program: Program) -> None:
+    lines = [
+        {"params": {"n": 1}, "key": "k", "unique": "queued"},
+        {"params": {"n": 2}, "key": "k", "on_conflict": "replace"},
+        {"params": {"n": 3}, "key": "k"},
+        {"params": {"n": 4}},
+    ]
+    done = program("enqueue", "demo", "--from-file", "-", stdin="\n".join(map(json.dumps, lines)))
+    assert (done.code, done.out.split()) == (0, ["1", "1", "1", "2"]), done.err
+    assert "2 lines met a task with the same key; 1 of these tasks changed" in done.err
+    assert [task["params"] for task in tasks(program)] == [{"n": 2}, {"n": 4}]
 
 
 @pytest.mark.usefixtures("demo")
@@ -178,7 +230,9 @@ def test_a_file_that_is_no_text_is_refused(program: Program, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("demo")
-@pytest.mark.parametrize("other", [["--priority", "9"], ["--key", "k"], ["--n", "5"], ["--in", "5m"]])
+@pytest.mark.parametrize(
+    "other", [["--priority", "9"], ["--key", "k"], ["--n", "5"], ["--in", "5m"], ["--unique", "live"]]
+)
 def test_a_file_and_options_are_not_mixed_silently(program: Program, other: list[str]) -> None:
     done = program("enqueue", "demo", "--from-file", "-", *other, stdin="{}")
     assert (done.code, done.out) == (2, "")
@@ -214,7 +268,50 @@ def test_max_tasks_order_and_type(program: Program, zoo: Zoo) -> None:
 def test_an_unknown_order_names_those_that_exist(program: Program) -> None:
     done = program("run", "--strategy", "cheapest", "--until-empty")
     assert done.code == 2
-    assert "fifo, lifo" in done.err
+    assert "fifo, lifo, priority, weighted_random" in done.err
+
+
+def test_each_order_is_followed(program: Program, zoo: Zoo, home: Path) -> None:
+    seen_file = home / "seen"
+    body = f"with Path({str(seen_file)!r}).open('a') as file:\n    print(context.task.id, file=file)\nreturn []"
+    zoo.worker("demo", body, imported="from pathlib import Path")
+    expected = {"fifo": [1, 2, 3], "lifo": [6, 5, 4], "priority": [8, 7, 9], "Weighted-Random": None}
+    for order, numbers in expected.items():
+        for priority in ("2", "9", "1") if order == "priority" else ("5", "5", "5"):
+            program("enqueue", "demo", "--priority", priority)
+        seen_file.unlink(missing_ok=True)
+        done = program("run", "--until-empty", "--strategy", order)
+        assert done.code == 0, done.err
+        seen = [int(line) for line in seen_file.read_text().split()]
+        assert seen == numbers or (numbers is None and sorted(seen) == [10, 11, 12])
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize("aging", ["10m", "2 h", "0", "0s"])
+def test_aging_is_a_span_or_off(program: Program, aging: str) -> None:
+    program("enqueue", "demo")
+    assert "1 task done" in program("run", "--until-empty", "--aging", aging).err
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize("aging", ["soon", "5", "-1", "1y"])
+def test_an_aging_that_is_no_span_is_told(program: Program, aging: str) -> None:
+    done = program("run", "--until-empty", f"--aging={aging}")
+    assert done.code == 2
+    assert "is no span" in done.err
+
+
+@pytest.mark.usefixtures("demo")
+def test_an_order_that_the_queue_does_not_keep_is_told(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YTWORKER_ORDERS", "priority")
+    done = program("run", "--until-empty", "--strategy", "weighted_random")
+    assert done.code == 2
+    assert "weighted_random is not among those that the setting orders keeps ready (fifo, lifo, priority)" in done.err
+    assert program("run", "--until-empty", "--strategy", "priority").code == 0
+    monkeypatch.delenv("YTWORKER_ORDERS")  # what was narrowed is widened again when somebody wants it
+    done = program("run", "--until-empty", "--strategy", "weighted_random")
+    assert done.code == 0
+    assert "making ready the order weighted_random" in done.err
 
 
 def test_a_worker_says_what_waits_for_which_plugin(program: Program, zoo: Zoo) -> None:

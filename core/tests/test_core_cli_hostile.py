@@ -1,4 +1,8 @@
-"""Rows O1 and O2 of the abuse cases: texts from outside reach terminals, files and logs as text and as nothing else."""
+"""Hostile texts and names on the command line.
+
+Rows O1 and O2 of the abuse cases: texts from outside reach terminals, files and logs as text and as nothing else.
+Row Q5: names of orders, types, keys and queues are compared and never obeyed.
+"""
 
 import json
 import os
@@ -8,6 +12,7 @@ import subprocess
 import sys
 import time
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -74,11 +79,16 @@ def everything(program: Program, text: str) -> dict[str, Done]:
         ("tasks", "show", "6", "--json"),
         ("dead", "list"),
         ("dead", "list", "--json"),
+        ("dead", "show", "5"),
+        ("dead", "requeue", "--all", "--dry-run"),
         ("items", "list"),
         ("items", "list", "--json"),
         ("items", "export"),
         ("status",),
         ("status", "--json"),
+        ("db", "check"),
+        ("tasks", "cancel", "--all"),
+        ("tasks", "retry", "5"),
     ]
     return {" ".join(run[:3]): program(*(part.replace("\0", "") for part in run)) for run in runs}
 
@@ -201,3 +211,127 @@ def test_o1_o2_a_terminal_sees_no_command_of_a_plugin(program: Program, zoo: Zoo
             assert command not in seen, arguments
         assert b"NOTE [/red] [bold {0.__class__} ]0;pwn" in seen
         assert b"Traceback" not in seen
+
+
+# -- row Q5: names that people and programs make up
+
+NAMES = {
+    "quotes": "x'; DROP TABLE task; --",
+    "double quotes": 'x" OR "1"="1',
+    "percents": "%s%n%(title)s%00%",
+    "braces": "{0.__class__}{params}",
+    "300 characters": "x" * 300,
+    "unicode": "ünï\u202ecödé 🎬 \u0130",
+    "control characters": "a\x1b]0;pwn\x07\r\nb",
+    "a path": "../../etc/passwd",
+    "an option": "--yes",
+    "half a character": "cut \udc80",
+    "nothing": "",
+}
+
+
+def is_refused(done: Done) -> None:
+    is_inert(done)
+    assert (done.code, done.out) == (2, "")
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_q5_an_order_is_one_of_ours_or_refused(
+    program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    zoo.worker("good")
+    program("enqueue", "good")
+    if name:
+        is_refused(program("run", "--until-empty", f"--strategy={name}"))
+    is_refused(program("run", "--until-empty", f"--aging={name}"))
+    for variable in ("STRATEGY", "AGING_SECONDS") if name else ():
+        with monkeypatch.context() as patch:
+            patch.setenv(f"YTWORKER_{variable}", name)
+            done = program("run", "--until-empty")
+            is_refused(done)
+            assert f"YTWORKER_{variable}" in done.err
+    with monkeypatch.context() as patch:
+        patch.setenv("YTWORKER_ORDERS", name)
+        assert program("run", "--until-empty").code == (2 if name else 0)
+    assert program("db", "check").code == 0
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_q5_a_task_type_that_nobody_answers_is_refused(program: Program, zoo: Zoo, name: str) -> None:
+    zoo.worker("good")
+    for command in (("run", "--until-empty", f"--type={name}"), ("enqueue", "--", name), ("scrape", "--", name)):
+        is_refused(program(*command))
+    line = json.dumps({"type": name})
+    done = program("enqueue", "good", "--from-file", "-", stdin=line)
+    is_refused(done)
+    assert json.loads(program("tasks", "list", "--json").out) == []
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_q5_a_filter_is_compared_and_nothing_else(program: Program, zoo: Zoo, name: str) -> None:
+    zoo.worker("good")
+    zoo.worker("gone", "raise GoneError('x')")
+    program("scrape", "gone")
+    program("enqueue", "good")
+    for command in ("tasks list", "dead list", "dead requeue", "dead purge", "tasks cancel", "items list"):
+        done = program(*command.split(), f"--type={name}")
+        is_inert(done)
+        assert (done.code, done.out) == (0, ""), command
+    for command in ("tasks list", "dead list", "dead requeue", "dead purge"):
+        done = program(*command.split(), f"--fingerprint={name}")
+        is_inert(done)
+        assert (done.code, done.out) == (0, ""), command
+        is_refused(program(*command.split(), f"--class={name}"))
+        is_refused(program(*command.split(), f"--since={name}"))
+        is_refused(program(*command.split(), f"--id={name}"))
+    states = [task["state"] for task in json.loads(program("tasks", "list", "--json").out)]
+    assert states == ["queued", "dead"]
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_q5_a_key_is_stored_as_it_is_or_refused(program: Program, zoo: Zoo, name: str) -> None:
+    zoo.worker("good")
+    done = program("enqueue", "good", f"--key={name}")
+    if 0 < len(name) <= 200 and name.isprintable():
+        assert program("enqueue", "good", f"--key={name}").out == done.out == "1\n"
+        (task,) = json.loads(program("tasks", "list", "--json").out)
+        assert task["key"] == name
+        is_inert(program("tasks", "show", "1"))
+    else:
+        is_refused(done)
+    for option in ("--unique", "--on-conflict"):
+        is_refused(program("enqueue", "good", "--key=k", f"{option}={name}"))
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_q5_a_queue_is_a_file_of_that_name_or_refused(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = tmp_path / "queues" / "a" / "b" / "c" / "d"  # deep enough for every ../..
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    for queue in (f"{folder}/{name}.db", f"sqlite://{folder}/{name}.db", f"{name}.db"):
+        done = program("--queue", queue, "status", "--json")
+        is_inert(done)
+        assert done.code in {0, 1}, queue
+        if done.code:
+            assert done.out == ""
+            assert done.err.startswith("error: ")
+    made = [path.name for path in (tmp_path / "queues").rglob("*") if path.is_file()]
+    assert all(file.endswith((".db", ".db-line", ".db-wal", ".db-shm")) for file in made), made
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_q5_what_looks_like_a_url_makes_no_file(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = tmp_path / "queues" / "a" / "b" / "c" / "d"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    for queue in (f"{name}://x", f"{name}://user:pass@{name}/{name}"):
+        done = program("--queue", queue, "status")
+        is_inert(done)
+        assert (done.code, done.out) == (1, ""), queue
+        assert done.err.startswith("error: ")
+        assert "pass@" not in done.err
+    assert [path for path in (tmp_path / "queues").rglob("*") if path.is_file()] == []

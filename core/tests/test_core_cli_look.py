@@ -104,13 +104,36 @@ def test_tasks_have_a_stable_shape(some: Program) -> None:
         (["--type", "good", "--state", "completed"], ["1"]),
         (["--limit", "2"], ["4", "3"]),
         (["--type", "nothing"], []),
+        (["--class", "gone"], ["2"]),
+        (["--class", "gone", "--class", "throttled"], ["3", "2"]),
+        (["--class", "bug"], []),
+        (["--since", "1h"], ["2", "1"]),
+        (["--since", "2030-01-01"], []),
+        (["--before", "1h"], []),
+        (["--before", "2130-01-01T00:00Z", "--state", "dead"], ["2"]),
+        (["--id", "1", "--id", "4", "--id", "99"], ["4", "1"]),
+        (["--fingerprint", "nothing"], []),
     ],
 )
 def test_tasks_are_filtered(some: Program, filters: list[str], ids: list[str]) -> None:
     assert [task["id"] for task in shown(some, "tasks", "list", *filters)] == ids
 
 
-@pytest.mark.parametrize("filters", [["--state", "lost"], ["--limit", "0"], ["--limit", "x"]])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        ["--state", "lost"],
+        ["--limit", "0"],
+        ["--limit", "x"],
+        ["--class", "bad"],
+        ["--since", "soon"],
+        ["--since", "999999d"],
+        ["--before", "5"],
+        ["--id", "0"],
+        ["--id", str(2**63)],
+        ["--id", "x"],
+    ],
+)
 def test_a_filter_that_does_not_fit_is_a_usage_error(program: Program, filters: list[str]) -> None:
     assert program("tasks", "list", *filters).code == 2
 
@@ -120,13 +143,41 @@ def test_one_task_is_shown_with_its_attempts(program: Program, zoo: Zoo) -> None
     program("enqueue", "demo", "--max-attempts", "1")
     program("run", "--until-empty")
     task = shown(program, "tasks", "show", "1")
-    assert list(task) == [*SHAPE, "items", "attempts"]
+    assert list(task) == [*SHAPE, "items", "attempts", "events"]
     (attempt,) = task["attempts"]
     assert (attempt["attempt"], attempt["error_class"], attempt["type"]) == (1, "bug", "builtins.KeyError")
     assert (attempt["plugin_version"], attempt["worker"].isdigit()) == ("3.1", True)
     told = program("tasks", "show", "1").out
     assert "Traceback (most recent call last)" in told
     assert "raise KeyError('views')" in told
+
+
+def test_one_task_is_shown_with_who_did_what(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", "raise GoneError('it was removed')")
+    program("enqueue", "demo")
+    program("run", "--until-empty")
+    program("tasks", "retry", "1")
+    events = shown(program, "tasks", "show", "1")["events"]
+    assert [list(event) for event in events] == [["at", "event", "attempt", "worker", "note"]] * 4
+    assert [(event["event"], event["attempt"], event["note"]) for event in events] == [
+        ("enqueued", 0, None),
+        ("claimed", 1, None),
+        ("died", 1, "gone"),
+        ("requeued", 0, None),
+    ]
+    assert [event["worker"] is not None for event in events] == [False, True, True, False]
+    told = program("tasks", "show", "1").out
+    assert "EVENT" in told
+    assert "requeued" in told
+
+
+def test_without_events_only_the_beginning_is_known(
+    program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YTWORKER_EVENTS", "false")
+    zoo.worker("demo")
+    program("scrape", "demo")
+    assert [event["event"] for event in shown(program, "tasks", "show", "1")["events"]] in ([], ["enqueued"])
 
 
 def test_a_task_that_is_not_there_is_an_error_of_the_work(program: Program) -> None:
@@ -174,6 +225,208 @@ def test_the_status_shows_workers_and_what_a_source_is_now(program: Program, hom
     assert (seen["id"], seen["pid"]) == (str(worker), os.getpid())
     assert list(seen) == ["id", "host", "pid", "version", "started_at", "seen_at", "lease_until"]
     assert "workers" in program("status").out
+
+
+# -- cancel and retry
+
+
+def states(program: Program) -> dict[str, str]:
+    return {task["id"]: task["state"] for task in shown(program, "tasks", "list")}
+
+
+def test_tasks_are_cancelled_by_id(some: Program) -> None:
+    done = some("tasks", "cancel", "3", "4", "4")
+    assert (done.code, done.out) == (0, "")
+    assert "2 tasks cancelled" in done.err
+    assert states(some) == {"4": "cancelled", "3": "cancelled", "2": "dead", "1": "completed"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "cancelled"),
+    [
+        (["--all"], {"3", "4"}),
+        (["--type", "late"], {"3"}),
+        (["--state", "queued"], {"4"}),
+        (["--type", "late", "--state", "queued"], set()),
+        (["--type", "nothing"], set()),
+    ],
+)
+def test_tasks_are_cancelled_by_filter(some: Program, chosen: list[str], cancelled: set[str]) -> None:
+    done = some("tasks", "cancel", *chosen)
+    assert done.code == 0
+    assert {number for number, state in states(some).items() if state == "cancelled"} == cancelled
+
+
+def test_what_cannot_be_cancelled_is_told_and_the_rest_is_done(some: Program) -> None:
+    done = some("tasks", "cancel", "1", "99", "4", str(2**70))
+    assert done.code == 1
+    assert "task 1 is completed already" in done.err
+    assert "there is no task 99" in done.err
+    assert f"there is no task {2**70}" in done.err
+    assert "1 task cancelled" in done.err
+    assert states(some)["4"] == "cancelled"
+
+
+UNCLEAR = {
+    "nothing": (["tasks", "cancel"], "nothing is chosen"),
+    "ids and a filter": (["tasks", "cancel", "4", "--type", "good"], "not both"),
+    "ids and all": (["tasks", "cancel", "4", "--all"], "not both"),
+    "all and a filter": (["tasks", "cancel", "--all", "--type", "good"], "--all is all of them"),
+    "what has ended": (["tasks", "cancel", "--state", "dead"], "queued, claimed, scheduled"),
+    "no id": (["tasks", "cancel", "four"], "valid integer"),
+    "no task to retry": (["tasks", "retry"], "ID"),
+    "nothing to requeue": (["dead", "requeue"], "nothing is chosen"),
+    "nothing to purge": (["dead", "purge"], "nothing is chosen"),
+    "all and a class": (["dead", "purge", "--all", "--class", "gone"], "--all is all of them"),
+    "no class": (["dead", "requeue", "--class", "bad"], "bad"),
+    "no moment": (["dead", "requeue", "--since", "yesterday"], "a span before now"),
+}
+
+
+@pytest.mark.parametrize(("command", "words"), UNCLEAR.values(), ids=UNCLEAR)
+def test_what_is_unclear_changes_nothing(some: Program, command: list[str], words: str) -> None:
+    before = states(some)
+    done = some(*command)
+    assert (done.code, done.out) == (2, "")
+    assert words in " ".join(done.err.split())
+    assert states(some) == before
+
+
+def test_dead_and_cancelled_tasks_are_tried_again(some: Program) -> None:
+    some("tasks", "cancel", "4")
+    done = some("tasks", "retry", "2", "4")
+    assert (done.code, done.out) == (0, "")
+    assert "2 tasks queued again" in done.err
+    assert states(some) == {"4": "queued", "3": "scheduled", "2": "queued", "1": "completed"}
+    assert shown(some, "tasks", "show", "2")["attempt"] == 0
+
+
+def test_what_cannot_be_tried_again_says_what_to_do(some: Program) -> None:
+    done = some("tasks", "retry", "1", "3", "4", "99")
+    assert done.code == 1
+    for words in (
+        "task 1 is completed; enqueue a new one",
+        "task 3 waits for its time, and making it due at once is not supported; cancel it and retry it",
+        "task 4 is queued already",
+        "there is no task 99",
+        "0 tasks queued again",
+    ):
+        assert words in done.err
+    assert states(some) == {"4": "queued", "3": "scheduled", "2": "dead", "1": "completed"}
+
+
+def test_a_key_that_another_task_has_stays_with_it(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", "raise GoneError('x')")
+    program("enqueue", "demo", "--key", "k")
+    program("run", "--until-empty")
+    program("enqueue", "demo", "--key", "k")
+    done = program("tasks", "retry", "1")
+    assert done.code == 1
+    assert "has the key 'k', which another live task has now" in done.err
+    done = program("dead", "requeue", "--all")
+    assert done.code == 0
+    assert "0 dead letters queued again" in done.err
+    assert "1 dead letter left: a live task has the key of each" in done.err
+
+
+def test_a_cancelled_scrape_says_so(program: Program, zoo: Zoo, home: Path) -> None:
+    url = sqlite_url(home / "data" / "ytworker" / "queue.db")
+    imported = "from ytworker.queue import TaskFilter\nfrom ytworker.queue.sqlite import SQLiteQueue"
+    zoo.worker("demo", f"SQLiteQueue({url!r}).cancel(TaskFilter())\n{ONE_ITEM}", imported=imported)
+    done = program("scrape", "demo")
+    assert (done.code, done.out) == (1, "")
+    assert "task 1 was cancelled meanwhile; `ytworker tasks retry 1`" in done.err
+
+
+# -- dead letters
+
+
+@pytest.fixture
+def outage(program: Program, zoo: Zoo) -> Program:
+    """The program with dead letters of two types and three causes."""
+    zoo.worker("gone", "raise GoneError(params['why'])")
+    zoo.worker("odd", "raise KeyError('x')")
+    for why in ("removed", "removed", "private"):
+        program("enqueue", "gone", "--param", f"why={why}")
+    program("enqueue", "odd", "--max-attempts", "1")
+    program("run", "--until-empty", "--strategy", "fifo")
+    return program
+
+
+def numbers(program: Program, *filters: str) -> list[str]:
+    return [task["id"] for task in shown(program, "dead", "list", *filters)]
+
+
+@pytest.mark.parametrize(
+    ("filters", "ids"),
+    [
+        (["--all"], ["4", "3", "2", "1"]),
+        (["--class", "gone"], ["3", "2", "1"]),
+        (["--type", "odd"], ["4"]),
+        (["--since", "1h"], ["4", "3", "2", "1"]),
+        (["--before", "1h"], []),
+        (["--id", "1", "--id", "4"], ["4", "1"]),
+        (["--type", "gone", "--id", "4"], []),
+    ],
+)
+@pytest.mark.parametrize("command", ["requeue", "purge"])
+def test_dead_letters_are_chosen(outage: Program, command: str, filters: list[str], ids: list[str]) -> None:
+    dry = outage("dead", command, *filters, "--dry-run")
+    assert dry.code == 0
+    assert f"{len(ids)} dead letter{'' if len(ids) == 1 else 's'} would be" in dry.err
+    assert [line.split()[0] for line in dry.out.splitlines()[1:]] == ids
+    assert numbers(outage) == ["4", "3", "2", "1"]
+    if filters != ["--all"]:
+        assert numbers(outage, *filters) == ids
+    done = outage("dead", command, *filters)
+    assert done.out == ""
+    assert done.code == (1 if filters == ["--type", "gone", "--id", "4"] else 0)
+    assert sorted({*numbers(outage), *ids}) == ["1", "2", "3", "4"]
+    assert not {*numbers(outage)} & {*ids}
+    left = states(outage)
+    assert [left.get(number) for number in ids] == [{"requeue": "queued"}.get(command)] * len(ids)
+
+
+def test_a_thousand_failures_of_one_cause_are_one_fingerprint(outage: Program) -> None:
+    letters = shown(outage, "dead", "list", "--type", "gone")
+    private, removed = letters[0]["fingerprint"], letters[1]["fingerprint"]
+    assert removed != private
+    assert numbers(outage, "--fingerprint", removed) == ["2", "1"]
+    assert removed in outage("dead", "list").out
+    outage("dead", "requeue", "--fingerprint", removed)
+    assert numbers(outage) == ["4", "3"]
+
+
+def test_a_dead_letter_is_shown_with_its_history(outage: Program) -> None:
+    assert shown(outage, "dead", "show", "1") == shown(outage, "tasks", "show", "1")
+    assert "EVENT" in outage("dead", "show", "1").out
+    outage("tasks", "retry", "1")
+    done = outage("dead", "show", "1")
+    assert (done.code, done.out) == (1, "")
+    assert "task 1 is queued, no dead letter; `ytworker tasks show 1`" in done.err
+    assert "there is no task 9" in outage("dead", "show", "9").err
+
+
+def test_named_ids_that_are_no_dead_letters_fail(outage: Program) -> None:
+    for command in ("requeue", "purge"):
+        done = outage("dead", command, "--id", "99")
+        assert done.code == 1
+        assert "1 of the ids could not be done" in done.err
+
+
+def test_a_purge_leaves_the_items_and_the_other_tasks(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", f"{ONE_ITEM}\ncontext.checkpoint.save(1)\nraise GoneError('x')")
+    zoo.worker("good")
+    program("scrape", "demo")
+    program("scrape", "good")
+    assert program("dead", "purge", "--all").code == 0
+    assert states(program) == {"2": "completed"}
+    assert [item["id"] for item in shown(program, "items", "list")] == ["1"]
+    assert program("tasks", "show", "1").code == 1
+
+
+def test_a_list_that_finds_nothing_of_a_kind_says_so(outage: Program) -> None:
+    assert "no such dead letter" in outage("dead", "list", "--class", "quota").err
 
 
 # -- items

@@ -1,8 +1,11 @@
 """Workers over time: the lease, the poller, and what is given back."""
 
+import json
+import sys
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,11 @@ from plugin_helpers import ONE_ITEM, MakeService, Program, Until, Zoo
 from ytworker import TaskStatus
 from ytworker.engine import BaseWorker, TaskPoller
 from ytworker.engine.lease import LeaseKeeper
+from ytworker.engine.retention import DAY, STEPS, Retention, rules
 from ytworker.engine.worker import WorkerDeps
 from ytworker.errors import StoreError
 from ytworker.model import SECOND, Claim, NewTask, TaskResult, to_datetime
-from ytworker.queue import TaskFilter, get_strategy
+from ytworker.queue import Purged, TaskFilter, get_strategy
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.settings import sqlite_url
 from ytworker.testing import FakeClock
@@ -332,7 +336,220 @@ def test_a_claimed_task_of_a_broken_plugin_waits_and_the_worker_goes_on(
     assert "waits for its plugin, which is broken" in (service.task(1).reason or "")
 
 
+def test_a_worker_changes_its_order_while_it_works(queue: SQLiteQueue, clock: FakeClock) -> None:
+    for priority in (1, 1, 9, 1, 1):
+        add(queue, priority=priority)
+    with Counting(deps(queue, clock)) as worker:
+        order = []
+        for name in ("lifo", "fifo", "priority", "fifo", "lifo"):
+            setter = threading.Thread(target=setattr, args=(worker, "strategy", get_strategy(name)))
+            setter.start()  # an operator's page lives in another thread
+            setter.join()
+            assert worker.strategy.name == name
+            claim = worker.claim_task()
+            assert claim is not None
+            order.append(claim.task.id)
+            worker.report_result(claim, worker.process_task(claim))
+    assert order == [5, 1, 3, 2, 4]
+
+
+def test_an_order_that_is_not_offered_is_an_error_that_names_those_that_are(
+    queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    queue.offer(["fifo"])
+    add(queue)
+    with Counting(deps(queue, clock)) as worker:
+        worker.strategy = get_strategy("priority")
+        with pytest.raises(ValueError, match="fifo, lifo"):
+            worker.claim_task()
+        worker.strategy = get_strategy("fifo")
+        assert worker.run_once()
+
+
+# -- cancelled while it runs
+
+
+@pytest.fixture
+def asked(queue: SQLiteQueue, monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> list[int]:
+    """When the queue was asked whether a claim holds, in microseconds."""
+    moments: list[int] = []
+    holds = queue.holds
+
+    def spy(claim: Claim) -> bool:
+        moments.append(clock())
+        return holds(claim)
+
+    monkeypatch.setattr(queue, "holds", spy)
+    return moments
+
+
+def hook(module: str, *hooks: Callable[..., Any]) -> None:
+    sys.modules[module].hooks.extend(hooks)
+
+
+LOOP = """
+hooks[0](context.task.id)
+while not context.cancelled:
+    seen.append("goes on")
+    hooks[1](0.25)
+seen.append("stops")
+yield {"source": "test", "kind": "video", "id": "1"}
+"""
+
+
+def test_a_cancelled_task_stops_at_its_next_look(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock, asked: list[int]
+) -> None:
+    module = zoo.worker("demo", LOOP, extra="hooks = []")
+    zoo.worker("other")
+    service = make_service()
+    service.enqueue("other", {})
+    service.enqueue("demo", {})
+    hook(module, lambda task_id: service.cancel([task_id]), clock.advance)
+    assert service.run(until_empty=True) == 1  # the worker goes on with the other
+    assert zoo.seen(module) == ["goes on"] * 4 + ["stops"]
+    assert [(task.state, task.attempt) for task in service.tasks()] == [
+        (TaskStatus.CANCELLED, 1),
+        (TaskStatus.COMPLETED, 1),
+    ]
+    assert [item["id"] for item in service.items()] == ["1"]  # that of the other
+    assert len(asked) == 1
+    assert queue.counter("stale_writes") == 0  # nobody lost a lease
+
+
+@pytest.mark.parametrize("look", ["context.progress(1)", "context.sleep(0)", "context.budget('site').acquire()"])
+def test_every_look_ends_a_cancelled_task(zoo: Zoo, make_service: MakeService, clock: FakeClock, look: str) -> None:
+    body = f"hooks[0](context.task.id)\nhooks[1](2)\n{look}\nseen.append('never')\nreturn []"
+    module = zoo.worker("demo", body, extra="hooks = []")
+    service = make_service()
+    service.enqueue("demo", {})
+    hook(module, lambda task_id: service.cancel([task_id]), clock.advance)
+    service.run(until_empty=True)
+    assert zoo.seen(module) == []
+    assert service.task(1).state is TaskStatus.CANCELLED
+
+
+def test_a_scrape_that_never_looks_stores_nothing_once_it_is_cancelled(zoo: Zoo, make_service: MakeService) -> None:
+    module = zoo.worker("demo", f"hooks[0](context.task.id)\n{ONE_ITEM}", extra="hooks = []")
+    service = make_service()
+    service.enqueue("demo", {})
+    hook(module, lambda task_id: service.cancel([task_id]))
+    assert service.run(until_empty=True) == 0
+    assert service.task(1).state is TaskStatus.CANCELLED
+    assert list(service.items()) == []
+
+
+def test_the_queue_is_asked_once_a_second_at_most(
+    zoo: Zoo, make_service: MakeService, clock: FakeClock, asked: list[int]
+) -> None:
+    body = "for n in range(1000):\n    assert not context.cancelled\n    hooks[0](0.01)\nreturn []"
+    module = zoo.worker("demo", body, extra="hooks = []")
+    service = make_service()
+    service.enqueue("demo", {})
+    hook(module, clock.advance)
+    assert service.run(until_empty=True) == 1
+    assert 8 <= len(asked) <= 10
+    assert all(late - early >= SECOND for early, late in pairwise(asked))
+
+
+def test_a_clock_that_is_set_back_does_not_silence_the_question(
+    zoo: Zoo, make_service: MakeService, clock: FakeClock
+) -> None:
+    body = "hooks[1](-3600)\nhooks[0](context.task.id)\nseen.append(context.cancelled)\nreturn []"
+    module = zoo.worker("demo", body, extra="hooks = []")
+    service = make_service()
+    service.enqueue("demo", {})
+    hook(module, lambda task_id: service.cancel([task_id]), clock.advance)
+    service.run(until_empty=True)
+    assert zoo.seen(module) == [True]
+
+
+def test_a_task_that_another_worker_took_over_stops_here(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock, worker: int
+) -> None:
+    def take_over(task_id: int) -> None:
+        queue.remove_worker(queue.workers()[-1].id)
+        assert queue.claim_task(worker, task_id) is not None
+
+    module = zoo.worker("demo", LOOP, extra="hooks = []")
+    service = make_service()
+    clock.advance(1)  # so that the workers come in order of their start
+    service.enqueue("demo", {})
+    hook(module, take_over, clock.advance)
+    service.run(until_empty=True)
+    assert zoo.seen(module)[-1] == "stops"
+    assert service.task(1).state is TaskStatus.CLAIMED
+    assert queue.counter("stale_writes") == 1
+
+
+# -- retention in the background
+
+
+def test_tasks_that_ended_long_ago_are_deleted_in_passing(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    zoo.worker("demo")
+    zoo.worker("gone", "raise GoneError('x')")
+    service = make_service(keep_completed_days=2, keep_dead_days=0)
+    for name in ("demo", "demo", "gone"):
+        service.enqueue(name, {})
+    service.cancel([2])
+    assert service.run(until_empty=True) == 2
+    clock.advance(2 * 86_400)
+    service.run(until_empty=True)
+    assert states(queue) == ["completed", "cancelled", "dead"]  # not a microsecond too early
+    clock.advance(1)
+    service.enqueue("demo", {})
+    assert service.run(until_empty=True) == 1
+    assert [(task.id, task.state.value) for task in queue.tasks(TaskFilter())] == [(4, "completed"), (3, "dead")]
+    assert [item["id"] for item in service.items()] == ["1"]
+
+
+def test_a_worker_deletes_some_small_steps_at_a_time(
+    queue: SQLiteQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[tuple[float, int, int]] = []
+    start = clock()
+
+    def endless(before: int, states: Any, *, after: int = 0, limit: int = 0) -> Purged:
+        assert (before, states) == (clock() - DAY, (TaskStatus.DEAD,))
+        steps.append(((clock() - start) / SECOND, after, limit))
+        return Purged(1, after + limit)
+
+    monkeypatch.setattr(queue, "purge", endless)
+    retention = Retention(rules(keep_completed_days=0, keep_dead_days=1))
+    stop = start + 65 * SECOND
+    poller(queue, clock, rescue_seconds=20, retention=retention, stopping=lambda: clock() >= stop).run()
+    turns = [0] * STEPS + [20] * STEPS + [40] * STEPS + [60] * STEPS
+    assert [(round(at), after, limit) for at, after, limit in steps] == [
+        (turn, number * 1000, 1000) for number, turn in enumerate(turns)
+    ]
+
+
 # -- processes
+
+
+def test_a_task_of_a_worker_process_is_cancelled_from_another(
+    program: Program, zoo: Zoo, home: Path, until: Until
+) -> None:
+    started = f"Path({str(home)!r}, 'started').touch()"
+    body = f"{started}\nwhile not context.cancelled:\n    context.sleep(0.05)\nreturn []"
+    zoo.worker("demo", body, imported="from pathlib import Path")
+    zoo.worker("other")
+    for name in ("other", "demo"):
+        program("enqueue", name)
+    worker = program.start("run", "--until-empty")
+    try:
+        until((home / "started").exists)
+        assert program("tasks", "cancel", "2").code == 0
+        _, err = worker.communicate(timeout=30)
+    finally:
+        worker.kill()
+        worker.wait()
+    assert worker.returncode == 0, err
+    assert b"1 task done" in err
+    shown = json.loads(program("tasks", "list", "--json").out)
+    assert [task["state"] for task in shown] == ["cancelled", "completed"]
 
 
 def test_a_worker_process_wakes_for_a_task_of_another_process(

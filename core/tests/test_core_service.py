@@ -1,6 +1,8 @@
 """The service: checking, enqueueing, doing in the foreground, and what each class of failure comes to."""
 
 import json
+import threading
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,14 +11,17 @@ import pytest
 
 import ytworker
 from plugin_helpers import ONE_ITEM, MakeService, Program, Zoo
-from ytworker import ErrorClass, ParametersError, PluginUnavailableError, Task, TaskStatus
+from ytworker import ErrorClass, ParametersError, PluginUnavailableError, Service, SettingsError, Task, TaskStatus
 from ytworker.engine.retry import DAY, HOUR
 from ytworker.errors import QueueError, StoreError
-from ytworker.model import SECOND, NewTask
+from ytworker.model import SECOND, NewTask, OnConflict, UniqueWhile
 from ytworker.plugins.discovery import Policy
 from ytworker.plugins.parameters import MAX_BYTES, as_json, validate
+from ytworker.plugins.registry import PluginRegistry
+from ytworker.queue import get_strategy
 from ytworker.queue.sqlite import SQLiteQueue
-from ytworker.testing import FakeClock
+from ytworker.settings import ALL_ORDERS, load_settings
+from ytworker.testing import FakeClock, MemoryQueue
 
 pytest_plugins = ["plugin_fixtures"]
 
@@ -205,6 +210,8 @@ BAD_OPTIONS = {
     "timeout_seconds": [0, -1, 86_401, float("nan"), float("inf"), "9", True],
     "key": ["", "x" * 201, "a\nb", "\x1b", 5],
     "run_at": [datetime(2026, 1, 1), "2026-01-01", 5],  # noqa: DTZ001 - the point
+    "unique": ["", "always", 5, True, ["live"]],
+    "on_conflict": ["", "ignore", 5, "raise", OnConflict],
 }
 
 
@@ -225,6 +232,35 @@ def test_options_are_kept_and_defaults_come_from_the_settings(zoo: Zoo, make_ser
     task = service.check("demo", {"url": "@a"}, priority=9, run_at=when, key="k", max_attempts=1, timeout_seconds=0.5)
     assert (task.priority, task.key, task.max_attempts, task.timeout_seconds) == (9, "k", 1, 0.5)
     assert task.run_at == int(when.timestamp()) * SECOND
+
+
+@pytest.mark.parametrize("unique", ["live", "queued", "Queued", UniqueWhile.QUEUED, None])
+@pytest.mark.parametrize("conflict", ["keep", "replace", "raise-priority", "raise_priority", OnConflict.REPLACE, None])
+def test_how_a_key_is_unique_may_be_said_in_words(
+    zoo: Zoo, make_service: MakeService, unique: Any, conflict: Any
+) -> None:
+    zoo.worker("demo")
+    task = make_service().check("demo", {}, key="k", unique=unique, on_conflict=conflict)
+    assert task.unique is UniqueWhile((unique or "live").lower())
+    assert task.on_conflict is OnConflict((conflict or "keep").replace("-", "_"))
+
+
+def test_what_is_said_about_a_key_needs_one(zoo: Zoo, make_service: MakeService) -> None:
+    zoo.worker("demo")
+    with pytest.raises(ParametersError) as caught:
+        make_service().check("demo", {}, unique="live", on_conflict="replace", key=None)
+    assert caught.value.option_problems == (
+        "unique: means nothing without a key",
+        "on_conflict: means nothing without a key",
+    )
+
+
+def test_a_follow_up_may_say_how_its_key_is_unique(zoo: Zoo, make_service: MakeService, queue: SQLiteQueue) -> None:
+    asks = "context.enqueue('demo', {'n': n}, key='k', unique='queued', on_conflict='replace')"
+    zoo.worker("demo", f"for n in (1, 2):\n    {asks}\nreturn []")
+    service = make_service()
+    service.scrape(service.check("demo", {}))
+    assert [task.params for task in service.tasks()] == [{"n": 2}, {}]
 
 
 def test_parameters_are_stored_as_json_and_only_what_was_given(zoo: Zoo, make_service: MakeService) -> None:
@@ -273,6 +309,91 @@ def test_many_are_enqueued_in_one_go_and_a_key_gives_the_live_task(
     tasks = [service.check("demo", {"n": n}, key=key) for n, key in enumerate([None, "k", "k"])]
     assert service.enqueue_many(tasks) == ["1", "2", "2"]
     assert service.enqueue("demo", {}, key="k") == "2"
+
+
+def test_many_threads_enqueue_through_one_connection(zoo: Zoo, make_service: MakeService, queue: SQLiteQueue) -> None:
+    zoo.worker("demo")
+    service = make_service()
+    found: list[int] = []
+    with service.group_commit() as group:
+
+        def enqueue(number: int) -> None:
+            found.extend(done.id for done in group.enqueue([service.check("demo", {"n": number})]))
+
+        threads = [threading.Thread(target=enqueue, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(found) == list(range(1, 9))
+    assert sorted(task.params["n"] for task in service.tasks()) == list(range(8))
+
+
+# -- orders
+
+
+class Ordered(MemoryQueue):
+    """Remembers what it was told to offer."""
+
+    told: list[tuple[str, ...]]
+
+    def offer(self, orders: Collection[str]) -> None:
+        self.told = [*getattr(self, "told", []), tuple(orders)]
+        super().offer(orders)
+
+
+@pytest.mark.parametrize(
+    ("before", "flags", "strategy", "told"),
+    [
+        (ALL_ORDERS, {}, None, []),
+        (ALL_ORDERS, {}, "weighted_random", []),
+        (ALL_ORDERS, {"orders": ALL_ORDERS}, None, [ALL_ORDERS]),
+        (ALL_ORDERS, {"orders": "priority"}, "priority", [("fifo", "lifo", "priority")]),
+        (["fifo"], {}, "fifo", []),
+        (["fifo"], {}, "priority", [ALL_ORDERS]),
+        (["priority"], {"strategy": "weighted-random"}, None, [ALL_ORDERS]),
+    ],
+)
+def test_a_worker_makes_ready_what_the_settings_name(
+    zoo: Zoo, before: Any, flags: Any, strategy: str | None, told: list[Any], clock: FakeClock
+) -> None:
+    zoo.worker("demo")
+    queue = Ordered(clock=clock)
+    queue.offer(before)
+    queue.told = []
+    service = Service(queue, PluginRegistry(), load_settings(flags), clock=clock, sleep=clock.sleep)
+    service.enqueue("demo", {})
+    assert service.run(strategy=get_strategy(strategy) if strategy else None, until_empty=True) == 1
+    assert queue.told == told
+
+
+def test_an_order_that_the_settings_leave_out_is_refused(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue
+) -> None:
+    zoo.worker("demo")
+    service = make_service(orders=["lifo"], strategy="priority")
+    service.enqueue("demo", {})
+    with pytest.raises(SettingsError, match=r"the order priority is not among .* \(fifo, lifo\)"):
+        service.run(until_empty=True)
+    assert queue.workers() == []
+    assert queue.orders() == set(ALL_ORDERS)  # nothing was narrowed on the way
+
+
+def test_a_worker_ages_as_the_settings_say(
+    zoo: Zoo, make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    claim = SQLiteQueue.claim
+
+    def spy(self: SQLiteQueue, worker_id: int, strategy: Any, types: Any, *, limit: int = 1) -> Any:
+        seen.append((strategy.name, strategy.aging_seconds))
+        return claim(self, worker_id, strategy, types, limit=limit)
+
+    monkeypatch.setattr(SQLiteQueue, "claim", spy)
+    zoo.worker("demo")
+    make_service(strategy="priority", aging_seconds=600).run(until_empty=True)
+    make_service(aging_seconds=0).run(until_empty=True)
+    assert set(seen) == {("priority", 600.0), ("lifo", None)}
 
 
 # -- waiting for plugins
@@ -359,10 +480,21 @@ def test_a_queue_of_an_unknown_kind_says_what_there_is() -> None:
 
 
 def test_a_backend_of_a_plugin_serves_its_scheme(zoo: Zoo) -> None:
-    source = "def make(url, *, durability):\n    seen.append((url, durability))\n    return 'queue'\nseen = []\n"
+    source = "def make(url, **options):\n    seen.append((url, options))\n    return 'queue'\nseen = []\n"
     zoo.install("q", entry_points={"ytworker.queues": {"cheese": "q_p:make"}}, modules={"q_p": source})
     service = ytworker.open("cheese://user@brie/x")
-    assert (service.queue, zoo.seen("q_p")) == ("queue", [("cheese://user@brie/x", "full")])
+    assert service.queue == "queue"
+    assert zoo.seen("q_p") == [("cheese://user@brie/x", {"durability": "full", "events": True})]
+
+
+def test_settings_say_how_a_backend_writes(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YTWORKER_EVENTS", "no")
+    monkeypatch.setenv("YTWORKER_DURABILITY", "normal")
+    zoo.worker("demo")
+    with ytworker.open(str(tmp_path / "q.db")) as service:
+        service.enqueue("demo", {})
+        service.cancel([1])
+        assert [event.kind for event in service.events(1) if event.kind != "enqueued"] == []
 
 
 def test_a_queue_that_cannot_be_opened_is_a_store_error(tmp_path: Path) -> None:

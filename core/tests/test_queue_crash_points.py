@@ -13,6 +13,7 @@ import pytest
 from crash_helpers import DIED, NOT_HERE, Rows, content_of, die_at_statement, drain, in_child, opened, rows_of
 from disk_helpers import Write, at_each_write
 from queue_world import COOL_DOWN, FAILURE, ITEMS, LEASE, World, build, look
+
 from ytworker.model import SECOND, Claim, ErrorClass, NewTask, OnConflict, Outcome, TaskStatus
 from ytworker.queue import ORDERS, ClaimRequest, Completion, Deferral, Failure, Return, TaskFilter, get_strategy
 from ytworker.queue.sqlite import SQLiteQueue, schema

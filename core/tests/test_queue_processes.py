@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ytworker.model import ErrorClass, NewTask, Outcome, TaskStatus
-from ytworker.queue import FIFOStrategy
+from ytworker.queue import FIFOStrategy, ItemFilter
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.settings import sqlite_url
 from ytworker.testing import FakeClock
@@ -21,9 +21,12 @@ Start = Callable[..., list[subprocess.Popen[str]]]
 # Each says when it is ready and waits for one line, so that all begin at the same moment.
 PREAMBLE = """
 import sys, json
-from ytworker.model import NewTask, Outcome
-from ytworker.queue import FIFOStrategy, LIFOStrategy
+from ytworker.errors import StaleClaimError
+from ytworker.model import ErrorClass, ErrorInfo, Item, NewTask, Outcome
+from ytworker.queue import Completion, FIFOStrategy, LIFOStrategy
 from ytworker.queue.sqlite import SQLiteQueue
+ERROR = ErrorInfo(error_class=ErrorClass.BUG, type="t", message="m")
+ITEM = Item(source="s", id="late")
 print("ready", flush=True)
 sys.stdin.readline()
 """
@@ -151,6 +154,53 @@ def test_a_stopped_worker_that_comes_back_cannot_finish(start: Start, queue: SQL
     _, complaint = process.communicate("go on\n", timeout=30)
     assert "StaleClaimError" in complaint
     assert (queue.get(task).outcome, queue.counter("stale_writes")) == (Outcome.OK, 1)
+
+
+LATE_WRITES = """
+queue = SQLiteQueue(sys.argv[1])
+worker = queue.add_worker(lease_seconds=3)
+claims = queue.claim(worker, FIFOStrategy, ["demo"], limit=7)
+print(json.dumps([claim.task.id for claim in claims]), flush=True)
+sys.stdin.readline()
+def settle(claim):
+    settled = queue.settle([Completion(claim=claim, outcome=Outcome.OK, items=[ITEM])])
+    if settled.stale:
+        raise StaleClaimError
+writes = {
+    "finish": lambda claim: queue.finish(claim, [ITEM], Outcome.OK),
+    "fail": lambda claim: queue.fail(claim, ERROR, retry_at=None),
+    "defer": lambda claim: queue.defer(claim, 0, "later"),
+    "release": queue.release,
+    "settle": settle,
+    "checkpoint": lambda claim: queue.checkpoint(claim, [ITEM], 1),
+    "progress": lambda claim: queue.progress(claim, 1, 2, None),
+}
+for (name, write), claim in zip(writes.items(), claims, strict=True):
+    try:
+        write(claim)
+    except StaleClaimError:
+        print(json.dumps([name, queue.counter("stale_writes")]), flush=True)
+"""
+
+
+def test_q4_a_stopped_worker_that_comes_back_cannot_write(start: Start, queue: SQLiteQueue, clock: FakeClock) -> None:
+    queue.enqueue([NewTask(type="demo", params={})] * 7)
+    (process,) = start(LATE_WRITES)
+    held = json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGSTOP)
+    (info,) = queue.workers()
+    clock.now = info.lease_until + 1
+    assert queue.rescue() == 7
+    for claim in queue.claim(queue.add_worker(lease_seconds=60), FIFOStrategy, ["demo"], limit=7):
+        queue.finish(claim, [], Outcome.EMPTY)
+    before = [(queue.get(number), queue.events(number), queue.attempts(number)) for number in held]
+    assert {task.outcome for task, _, _ in before} == {Outcome.EMPTY}
+    process.send_signal(signal.SIGCONT)
+    refused, _ = process.communicate("go on\n", timeout=30)
+    names = ["finish", "fail", "defer", "release", "settle", "checkpoint", "progress"]
+    assert [json.loads(line) for line in refused.splitlines()] == [[name, n] for n, name in enumerate(names, 1)]
+    assert [(queue.get(number), queue.events(number), queue.attempts(number)) for number in held] == before
+    assert list(queue.items(ItemFilter())) == []
 
 
 def test_a_worker_that_dies_in_the_middle_of_a_finish_has_finished_nothing(start: Start, queue: SQLiteQueue) -> None:

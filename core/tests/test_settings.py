@@ -7,7 +7,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from ytworker.errors import SettingsError
+from ytworker.queue import ORDERS, get_strategy
 from ytworker.settings import (
+    ALL_ORDERS,
     Settings,
     blocklist,
     decode_section,
@@ -143,6 +145,52 @@ def test_lists_of_names_may_be_lists(config: Callable[..., Path]) -> None:
     assert (values.only, values.block) == (("a", "b"), ("c",))
 
 
+# -- orders, aging, events and retention
+
+
+def test_a_queue_offers_all_orders_and_keeps_history_for_a_while() -> None:
+    values = load_settings().values
+    assert values.orders == ORDERS == ALL_ORDERS
+    assert (values.strategy, values.aging_seconds, values.events) == ("lifo", None, True)
+    assert (values.keep_completed_days, values.keep_dead_days) == (30, 180)
+
+
+@pytest.mark.parametrize(
+    ("given", "orders"),
+    [
+        ("priority", ("fifo", "lifo", "priority")),
+        ("weighted-random , LIFO", ("fifo", "lifo", "weighted_random")),
+        (["Weighted_Random", "priority"], ("fifo", "lifo", "priority", "weighted_random")),
+        (("fifo",), ("fifo", "lifo")),
+        ("", ("fifo", "lifo")),
+        ([], ("fifo", "lifo")),
+    ],
+)
+def test_orders_are_a_list_in_which_two_are_always_there(given: Any, orders: tuple[str, ...]) -> None:
+    assert load_settings({"orders": given}).values.orders == orders
+
+
+def test_orders_may_come_from_everywhere(config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    file = config('orders = ["priority"]\n')
+    loaded = load_settings()
+    assert (loaded.values.orders, loaded.origins) == (("fifo", "lifo", "priority"), {"orders": f"orders in {file}"})
+    monkeypatch.setenv("YTWORKER_ORDERS", "fifo,weighted_random")
+    loaded = load_settings()
+    assert loaded.values.orders == ("fifo", "lifo", "weighted_random")
+    assert loaded.origins == {"orders": "YTWORKER_ORDERS"}
+
+
+@pytest.mark.parametrize("name", [*ORDERS, "weighted-random", " Priority ", "FIFO"])
+def test_a_strategy_is_one_of_the_four_orders(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("YTWORKER_STRATEGY", name)
+    assert load_settings().values.strategy == get_strategy(name).name
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("0", None), (0, None), ("90.5", 90.5), (3600, 3600.0), (None, None)])
+def test_aging_is_off_unless_it_says_for_how_long(given: Any, seconds: float | None) -> None:
+    assert load_settings({"aging_seconds": given}).values.aging_seconds == seconds
+
+
 # -- what does not fit
 
 
@@ -169,6 +217,19 @@ def test_every_setting_is_known_as_a_variable(monkeypatch: pytest.MonkeyPatch) -
     [
         ("YTWORKER_DURABILITY", CANARY),
         ("YTWORKER_STRATEGY", CANARY),
+        ("YTWORKER_STRATEGY", "weighted random"),
+        ("YTWORKER_ORDERS", CANARY),
+        ("YTWORKER_ORDERS", f"fifo,{CANARY},{CANARY}2"),
+        ("YTWORKER_ORDERS", '["priority"]'),
+        ("YTWORKER_AGING_SECONDS", "-1"),
+        ("YTWORKER_AGING_SECONDS", "nan"),
+        ("YTWORKER_AGING_SECONDS", "inf"),
+        ("YTWORKER_AGING_SECONDS", CANARY),
+        ("YTWORKER_EVENTS", CANARY),
+        ("YTWORKER_KEEP_COMPLETED_DAYS", "-1"),
+        ("YTWORKER_KEEP_COMPLETED_DAYS", "1.5"),
+        ("YTWORKER_KEEP_DEAD_DAYS", "36501"),
+        ("YTWORKER_KEEP_DEAD_DAYS", CANARY),
         ("YTWORKER_LEASE_SECONDS", CANARY),
         ("YTWORKER_LEASE_SECONDS", "nan"),
         ("YTWORKER_LEASE_SECONDS", "2.9"),
@@ -185,7 +246,7 @@ def test_an_error_names_the_variable_and_never_the_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: Any
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert name in complaint()
+    assert complaint().count(name) == 1
 
 
 def test_a_variable_that_is_no_json_keeps_its_value_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:

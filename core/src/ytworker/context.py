@@ -125,7 +125,7 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the scrape should stop: past its deadline, or its task is being given back."""
+        """Whether the scrape should stop: past its deadline, or its task is being given back or was cancelled."""
         return self._port.cancelled()
 
     def progress(self, done: int, total: int | None = None, note: str | None = None) -> None:
@@ -176,7 +176,7 @@ class Context:
         Args:
             task_type: Its task type.
             params: Its parameters, a JSON object.
-            **options: ``priority``, ``key``, ``max_attempts`` and ``timeout_seconds``.
+            **options: ``priority``, ``key``, ``unique``, ``on_conflict``, ``max_attempts`` and ``timeout_seconds``.
 
         Raises:
             ParametersError: The parameters do not fit.

@@ -7,10 +7,11 @@
 """
 
 import difflib
+import logging
+import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,27 +19,30 @@ from urllib.parse import urlsplit
 
 from ytworker.engine import BaseWorker, TaskPoller, WorkerFactory
 from ytworker.engine.attempt import Observer
-from ytworker.errors import ParametersError, PluginUnavailableError, QueueError
-from ytworker.model import (
-    SECOND,
-    Claim,
-    ErrorInfo,
-    Microseconds,
-    NewTask,
-    Task,
-    TaskResult,
-    TaskStatus,
-    to_microseconds,
-)
+from ytworker.engine.retention import Retention, rules
+from ytworker.errors import ParametersError, PluginUnavailableError, QueueError, SettingsError
+from ytworker.model import SECOND, Claim, ErrorInfo, Microseconds, NewTask, Task, TaskResult, TaskStatus
 from ytworker.plugins.discovery import USABLE, PluginKind, Policy
 from ytworker.plugins.parameters import as_json, validate
 from ytworker.plugins.registry import PluginRegistry
-from ytworker.queue import ClaimingStrategy, Enqueued, ItemFilter, TaskFilter, TaskQueue, get_strategy
+from ytworker.queue import (
+    ClaimingStrategy,
+    Enqueued,
+    GroupCommit,
+    ItemFilter,
+    QueueCare,
+    TaskFilter,
+    TaskQueue,
+    WorkerInfo,
+    get_strategy,
+)
 from ytworker.settings import LoadedSettings, load_settings, sqlite_url
+from ytworker.task_options import as_fields, problems_of
+from ytworker.tending import Tending
+
+log = logging.getLogger(__name__)
 
 FOREGROUND_WAIT_SECONDS = 60.0
-MAX_KEY = 200
-MAX_TIMEOUT = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Scraped:
     error: ErrorInfo | None
 
 
-class Service:
+class Service(Tending):
     """A queue together with the plugins and settings that its tasks need.
 
     Args:
@@ -74,11 +78,11 @@ class Service:
         clock: Callable[[], Microseconds] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.queue = queue
+        super().__init__(queue, clock or (lambda: time.time_ns() // 1000))
         self.registry = registry
         self.settings = settings
-        self._clock = clock or (lambda: time.time_ns() // 1000)
         self._sleep = sleep
+        self._loading = threading.RLock()  # a plugin is imported once, whichever thread asks for it first
 
     def __enter__(self) -> Self:
         return self
@@ -95,32 +99,33 @@ class Service:
     # -- putting tasks in
 
     def check(self, task_type: str, params: Mapping[str, Any], **options: Any) -> NewTask:
-        """Validate a task without enqueueing it.
+        """Validate a task without enqueueing it; from any thread.
 
         Args:
             task_type: The task type.
             params: Its parameters, a JSON object.
-            **options: ``priority``, ``run_at`` (aware datetime), ``key``, ``max_attempts``, ``timeout_seconds``.
+            **options: ``priority``, ``run_at`` (aware datetime), ``key``, ``max_attempts``, ``timeout_seconds``; with a
+                key also ``unique`` (``live``, ``queued``) and ``on_conflict`` (``keep``, ``replace``,
+                ``raise-priority``), see :class:`ytworker.model.NewTask`.
 
         Raises:
             ParametersError: With every problem of the parameters and the options.
             PluginUnavailableError: Nothing answers this type.
         """
-        problems = list(_bad_options(options))
+        problems = list(problems_of(options))
+        with self._loading:
+            model = self.registry.parameters(task_type)
         try:
-            valid = validate(task_type, self.registry.parameters(task_type), params)
+            valid = validate(task_type, model, params)
         except ParametersError as error:
             raise ParametersError(task_type, error.problems, problems) from None
         if problems:
             raise ParametersError(task_type, (), problems)
-        given = {name: value for name, value in options.items() if value is not None}
-        if "run_at" in given:
-            given["run_at"] = to_microseconds(given["run_at"])
         defaults = {
             "max_attempts": self.settings.values.max_attempts,
             "timeout_seconds": self.settings.values.timeout_seconds,
         }
-        return NewTask(type=task_type, params=as_json(valid), **{**defaults, **given})
+        return NewTask(type=task_type, params=as_json(valid), **{**defaults, **as_fields(options)})
 
     def enqueue(self, task_type: str, params: Mapping[str, Any], **options: Any) -> str:
         """Validate a task and put it into the queue; see :meth:`check` for arguments and errors.
@@ -133,6 +138,10 @@ class Service:
     def enqueue_many(self, tasks: Iterable[NewTask]) -> list[str]:
         """Put tasks that :meth:`check` made into the queue, all or none; give their ids."""
         return [str(enqueued.id) for enqueued in self.queue.enqueue(list(tasks))]
+
+    def group_commit(self) -> GroupCommit:
+        """Let many threads enqueue what :meth:`check` made, in shared transactions; use it as a context manager."""
+        return GroupCommit(self.queue)
 
     # -- doing them
 
@@ -202,7 +211,9 @@ class Service:
         stopping: Callable[[], bool] = lambda: False,
     ) -> int:
         """Work on the queue until told to stop; see :meth:`TaskPoller.run`. Gives how many tasks were done."""
-        order = strategy or get_strategy(self.settings.values.strategy)
+        values = self.settings.values
+        order = strategy or get_strategy(values.strategy, aging_seconds=values.aging_seconds)
+        self._make_ready(order)
         worker = self.worker_factory().create(strategy=order, types=types)
         poller = TaskPoller(
             worker=worker,
@@ -211,9 +222,28 @@ class Service:
             clock=self._clock,
             sleep=self._sleep,
             stopping=stopping,
-            rescue_seconds=self.settings.values.lease_seconds / 3,
+            rescue_seconds=values.lease_seconds / 3,
+            retention=Retention(
+                rules(keep_completed_days=values.keep_completed_days, keep_dead_days=values.keep_dead_days)
+            ),
         )
         return poller.run(until_empty=until_empty, max_tasks=max_tasks)
+
+    def _make_ready(self, order: ClaimingStrategy) -> None:
+        """Let the queue offer what the settings name, if somebody set it or the order is not there."""
+        wanted = self.settings.values.orders
+        if order.name not in wanted:
+            msg = (
+                f"the order {order.name} is not among those that the setting orders keeps ready ({', '.join(wanted)}); "
+                "add it there, or choose one of these"
+            )
+            raise SettingsError(msg)
+        if "orders" not in self.settings.origins and order.name in self.queue.orders():
+            return
+        missing = [name for name in wanted if name not in self.queue.orders()]
+        if missing:
+            log.info("making ready the order %s; with many tasks this takes a while", " and ".join(missing))
+        self.queue.offer(wanted)
 
     # -- looking
 
@@ -240,6 +270,22 @@ class Service:
         """Give the reason for each task type whose tasks wait because their plugin cannot be used."""
         infos = {name: self.registry.info(name) for name in self.queue.waiting()}
         return {name: f"{info.state}: {info.reason}" for name, info in infos.items() if info.state not in USABLE}
+
+    def living_workers(self) -> list[WorkerInfo]:
+        """List the workers whose lease has not lapsed."""
+        return [worker for worker in self.queue.workers() if worker.lease_until >= self._clock()]
+
+    def care(self) -> QueueCare:
+        """Give the queue as one that can be checked, backed up, restored and vacuumed.
+
+        Raises:
+            QueueError: Its backend leaves that to its server.
+        """
+        if isinstance(self.queue, QueueCare):
+            return self.queue
+        scheme = self.queue.url.partition(":")[0][:20]  # the rest may hold a password
+        msg = f"the backend of {scheme}: queues leaves this to its database server; use the tools of that server"
+        raise QueueError(msg)
 
     def oldest_ready_age(self) -> float | None:
         """Give for how many seconds the oldest ready task has waited, or None."""
@@ -278,17 +324,27 @@ def open(  # noqa: A001 - `ytworker.open` reads well and shadows nothing outside
     loaded = settings or load_settings({"queue": url}, config)
     values = loaded.values
     registry = PluginRegistry(policy or Policy(values.only, values.block, values.no_plugins))
-    return Service(open_queue(url or values.queue, registry, values.durability), registry, loaded)
+    queue = open_queue(url or values.queue, registry, values.durability, events=values.events)
+    return Service(queue, registry, loaded)
 
 
-def open_queue(url: str, registry: PluginRegistry, durability: str) -> TaskQueue:
+def open_queue(url: str, registry: PluginRegistry, durability: str, *, events: bool = True) -> TaskQueue:
     """Open the queue behind a URL with the backend that serves its scheme; a plain path is a SQLite file.
+
+    Args:
+        url: The queue.
+        registry: Knows the backends.
+        durability: ``full`` or ``normal``.
+        events: Whether changes of tasks are recorded.
 
     Raises:
         QueueError: This is no queue, or no backend for it is installed.
     """
     try:
         scheme = urlsplit(url).scheme
+        if "://" in url and not scheme:
+            msg = "what stands before :// is no kind of queue"
+            raise ValueError(msg)  # noqa: TRY301 - one sentence for all that is no queue
         if len(scheme) < 2:  # noqa: PLR2004 - no scheme, or the drive letter of a Windows path
             scheme, url = "sqlite", sqlite_url(Path(url))
     except (ValueError, RuntimeError) as error:  # no URL, no text, or the home of nobody
@@ -299,34 +355,5 @@ def open_queue(url: str, registry: PluginRegistry, durability: str) -> TaskQueue
     except PluginUnavailableError as error:
         msg = f"no backend for the queue {scheme}://…: {error.reason}"
         raise QueueError(msg) from None
-    queue: TaskQueue = backend(url, durability=durability)
+    queue: TaskQueue = backend(url, durability=durability, events=events)
     return queue
-
-
-def _bad_options(options: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in options.items():
-        fits, want = _OPTIONS.get(name, (None, "unknown option"))
-        if fits is None or (value is not None and not fits(value)):
-            yield f"{name}: {want}"
-
-
-def _whole(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
-_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "priority": (_whole(1, 10), "a whole number from 1 to 10 (10 first)"),
-    "max_attempts": (_whole(1, 100), "a whole number from 1 to 100"),
-    "timeout_seconds": (
-        lambda value: isinstance(value, int | float) and value is not True and 0 < value <= MAX_TIMEOUT,
-        f"more than 0, at most {MAX_TIMEOUT}",
-    ),
-    "key": (
-        lambda value: isinstance(value, str) and 0 < len(value) <= MAX_KEY and value.isprintable(),
-        f"1 to {MAX_KEY} printable characters",
-    ),
-    "run_at": (
-        lambda value: isinstance(value, datetime) and value.tzinfo is not None,
-        "a time with its zone, such as 2026-12-01T09:00:00Z",
-    ),
-}

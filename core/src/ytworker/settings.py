@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import quote
 
 import platformdirs
@@ -33,6 +33,13 @@ PREFIX = "YTWORKER_"
 CONFIG_VARIABLE = "YTWORKER_CONFIG"
 
 Names = Annotated[tuple[str, ...], NoDecode]
+Order = Literal["fifo", "lifo", "priority", "weighted_random"]
+Orders = Annotated[tuple[Order, ...], NoDecode]
+ALL_ORDERS: tuple[Order, ...] = get_args(Order)
+ALWAYS_THERE: tuple[Order, ...] = ("fifo", "lifo")
+"""One index serves both, and aging looks at it whatever the order is."""
+
+LONGEST_KEEP_DAYS = 36_500
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -92,10 +99,38 @@ class Settings(BaseSettings):
         description="full: what was acknowledged survives a power cut; normal: faster, a power cut may take the last "
         "tasks, the death of a process takes none.",
     )
+    orders: Orders = Field(
+        default=ALL_ORDERS,
+        description="The orders that the queue keeps ready to claim by. fifo and lifo are always among them; each of "
+        "the others makes every enqueue and claim a little slower.",
+    )
     lease_seconds: float = Field(
         default=60.0, ge=3, le=86_400, description="How long a silent worker keeps its tasks, in seconds."
     )
-    strategy: Literal["fifo", "lifo"] = Field(default="lifo", description="Order in which a worker claims tasks.")
+    strategy: Order = Field(
+        default="lifo",
+        description="Order in which a worker claims tasks: fifo (oldest first), lifo (newest first), priority (highest "
+        "first, then oldest) or weighted_random (at random, a task of priority 10 ten times as likely as one of 1).",
+    )
+    aging_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        le=366 * 86_400,
+        description="Once the oldest ready task has waited for so long, one claim in four takes it, whatever the "
+        "order. 0 or nothing switches this off.",
+    )
+    events: bool = Field(
+        default=True, description="Record who did what to each task and when; `ytworker tasks show` shows it."
+    )
+    keep_completed_days: int = Field(
+        default=30,
+        ge=0,
+        le=LONGEST_KEEP_DAYS,
+        description="For how many days completed and cancelled tasks are kept; 0 is for ever. Items always stay.",
+    )
+    keep_dead_days: int = Field(
+        default=180, ge=0, le=LONGEST_KEEP_DAYS, description="For how many days dead letters are kept; 0 is for ever."
+    )
     max_attempts: int = Field(default=5, ge=1, le=100, description="How many attempts of a task may count.")
     timeout_seconds: float = Field(
         default=900.0, gt=0, le=86_400, description="How long one attempt may take, in seconds."
@@ -112,7 +147,28 @@ class Settings(BaseSettings):
     @field_validator("only", "block", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+        return _listed(value)
+
+    @field_validator("strategy", mode="before")
+    @classmethod
+    def _plain_order(cls, value: Any) -> Any:
+        return _as_order(value)
+
+    @field_validator("orders", mode="before")
+    @classmethod
+    def _plain_orders(cls, value: Any) -> Any:
+        names = _listed(value)
+        return [_as_order(each) for each in names] if isinstance(names, list | tuple) else value
+
+    @field_validator("orders")
+    @classmethod
+    def _with_those_always_there(cls, value: tuple[Order, ...]) -> tuple[Order, ...]:
+        return tuple(order for order in ALL_ORDERS if order in value or order in ALWAYS_THERE)
+
+    @field_validator("aging_seconds")
+    @classmethod
+    def _zero_is_off(cls, value: float | None) -> float | None:
+        return value or None
 
     @classmethod
     def settings_customise_sources(
@@ -125,6 +181,15 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read nothing behind our back: :func:`load_settings` asks the sources one by one."""
         return (init_settings,)
+
+
+def _listed(value: Any) -> Any:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+def _as_order(value: Any) -> Any:
+    """Write the name of an order the way the queue does; weighted-random is what people type."""
+    return value.strip().lower().replace("-", "_") if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,5 +344,6 @@ def _describe(error: ValidationError, origins: Mapping[str, str]) -> str:
     problems = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         path = ".".join(map(str, problem["loc"]))
-        problems.append(f"{origins.get(path, path)}: {problem['msg']}")
-    return "; ".join(problems)
+        whole = path.partition(".")[0]  # one bad name in a list: what was set is the list
+        problems.append(f"{origins.get(path) or origins.get(whole, path)}: {problem['msg']}")
+    return "; ".join(dict.fromkeys(problems))

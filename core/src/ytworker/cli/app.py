@@ -20,9 +20,10 @@ _BUILTIN = {
     "enqueue": LazyCommand("ytworker.cli.enqueue", "Put tasks into the queue."),
     "run": LazyCommand("ytworker.cli.run", "Work on the queue."),
     "status": LazyCommand("ytworker.cli.status", "Show how the queue is doing."),
-    "tasks": LazyCommand("ytworker.cli.tasks", "Look at tasks."),
-    "dead": LazyCommand("ytworker.cli.dead", "Look at tasks that ended without success."),
+    "tasks": LazyCommand("ytworker.cli.tasks", "See tasks, cancel them, do them again."),
+    "dead": LazyCommand("ytworker.cli.dead", "See what ended without success, queue it again or delete it."),
     "items": LazyCommand("ytworker.cli.items", "Look at what was collected."),
+    "db": LazyCommand("ytworker.cli.db", "Check the queue, back it up, give space back."),
     "plugins": LazyCommand("ytworker.cli.plugins", "See and choose what is installed."),
     "config": LazyCommand("ytworker.cli.config", "See the settings and where they come from."),
 }

@@ -1,41 +1,164 @@
-"""``ytworker dead``: look at dead letters."""
+"""``ytworker dead``: look at dead letters, queue them again, delete them."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
+from ytworker.cli.filters import (
+    Before,
+    Classes,
+    DryRun,
+    Everything,
+    Fingerprints,
+    Ids,
+    Limit,
+    Since,
+    Types,
+    refuse_unclear,
+    task_filter,
+)
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import MAX_LIMIT, emit_json, note
+from ytworker.cli.output import counted, emit_json, note
 from ytworker.cli.state import State
-from ytworker.cli.tasks import show_tasks
-from ytworker.model import ErrorClass, TaskStatus
+from ytworker.cli.tasks import find, show_task, show_tasks
+from ytworker.model import TaskStatus
 from ytworker.queue import TaskFilter
+from ytworker.service import Service
+from ytworker.tending import MOST_COUNTED
 
 app = make_app(no_args_is_help=True)
+
+_SHOWN = 50
+_HINT = "choose with --class, --type, --since, --before, --fingerprint or --id"
 
 
 @app.callback()
 def group() -> None:
-    """Look at tasks that ended without success."""
+    """Look at tasks that ended without success, queue them again, delete them."""
 
 
 @app.command("list")
-def list_dead(
+def list_dead(  # noqa: PLR0913, PLR0917 - each is an option that people type
     ctx: typer.Context,
-    classes: Annotated[list[ErrorClass] | None, typer.Option("--class", help="Only this class of error.")] = None,
-    types: Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this task type.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, metavar="N", help="At most so many.")] = 50,
+    classes: Classes = None,
+    types: Types = None,
+    since: Since = None,
+    before: Before = None,
+    fingerprints: Fingerprints = None,
+    ids: Ids = None,
+    limit: Limit = _SHOWN,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List dead letters, newest first."""
-    state: State = ctx.find_object(State) or State()
-    which = TaskFilter(states=[TaskStatus.DEAD], types=types or (), error_classes=classes or (), limit=limit)
-    with state.service() as service:
-        found = service.tasks(which)
+    which = task_filter(
+        classes=classes, types=types, since=since, before=before, fingerprints=fingerprints, ids=ids, limit=limit
+    )
+    with _service(ctx) as service:
+        found = service.tasks(_dead(which))
     if json:
         emit_json([task.to_json() for task in found])
-    elif not found:
+    elif found:
+        show_tasks(found, causes=True)
+        note("`ytworker dead show ID` shows every attempt, `ytworker dead requeue` queues them again")
+    elif which == TaskFilter(limit=limit):
         note("no dead letters: every task that ended, ended well")
     else:
-        show_tasks(found)
-        note("`ytworker tasks show ID` shows every attempt of a task")
+        note("no such dead letter; `ytworker dead list` without options lists all")
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    task_id: Annotated[int, typer.Argument(metavar="ID", help="The number of the task.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show one dead letter with its whole history."""
+    with _service(ctx) as service:
+        task = find(service, task_id)
+        if task.state is not TaskStatus.DEAD:
+            note(f"error: task {task_id} is {task.state}, no dead letter; `ytworker tasks show {task_id}` shows it")
+            raise typer.Exit(1)
+        show_task(service, task, json=json)
+
+
+@app.command()
+def requeue(  # noqa: PLR0913, PLR0917 - each is an option that people type
+    ctx: typer.Context,
+    classes: Classes = None,
+    types: Types = None,
+    since: Since = None,
+    before: Before = None,
+    fingerprints: Fingerprints = None,
+    ids: Ids = None,
+    everything: Everything = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Queue dead letters again. All their attempts are before them, and their history stays."""
+    which = task_filter(classes=classes, types=types, since=since, before=before, fingerprints=fingerprints, ids=ids)
+    refuse_unclear(which, everything=everything, hint=_HINT)
+    with _service(ctx) as service:
+        if dry_run:
+            _preview(service, _dead(which), lambda all_: service.requeue(all_, dry_run=True).count, "queued again")
+            return
+        done = service.requeue(_dead(which))
+    note(f"{_letters(done.count)} queued again" + ("; `ytworker run` does what is queued" if done.count else ""))
+    if done.skipped:
+        note(f"{_letters(done.skipped)} left: a live task has the key of each; wait until it has ended, or cancel it")
+    _insist(ids, done.count)
+
+
+@app.command()
+def purge(  # noqa: PLR0913, PLR0917 - each is an option that people type
+    ctx: typer.Context,
+    classes: Classes = None,
+    types: Types = None,
+    since: Since = None,
+    before: Before = None,
+    fingerprints: Fingerprints = None,
+    ids: Ids = None,
+    everything: Everything = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Delete dead letters for good. Their history goes with them; items that they stored stay."""
+    which = task_filter(classes=classes, types=types, since=since, before=before, fingerprints=fingerprints, ids=ids)
+    refuse_unclear(which, everything=everything, hint=_HINT)
+    with _service(ctx) as service:
+        if dry_run:
+            _preview(service, _dead(which), lambda all_: service.purge(all_, dry_run=True), "deleted")
+            return
+        count = service.purge(_dead(which))
+    note(f"{_letters(count)} deleted" + ("; `ytworker db vacuum` gives the space back to the disk" if count else ""))
+    _insist(ids, count)
+
+
+def _service(ctx: typer.Context) -> Service:
+    state: State = ctx.find_object(State) or State()
+    return state.service()
+
+
+def _dead(which: TaskFilter) -> TaskFilter:
+    return replace(which, states=(TaskStatus.DEAD,))
+
+
+def _letters(count: int) -> str:
+    return counted(count, "dead letter")
+
+
+def _preview(service: Service, which: TaskFilter, count_of: Callable[[TaskFilter], int], done: str) -> None:
+    """Show the first of what would be done, and say how many there are."""
+    found = service.tasks(replace(which, limit=_SHOWN))
+    if found:
+        show_tasks(found, causes=True)
+    count = count_of(which)
+    least = "at least " if count >= MOST_COUNTED else ""
+    note(f"{least}{_letters(count)} would be {done}; nothing was changed")
+
+
+def _insist(ids: Sequence[int] | None, count: int) -> None:
+    """Leave as failed where somebody named tasks and not all of them were dead letters."""
+    missing = len(set(ids or ())) - count
+    if ids and missing > 0:
+        note(f"error: {missing} of the ids could not be done; `ytworker tasks show ID` shows the state of each")
+        raise typer.Exit(1)

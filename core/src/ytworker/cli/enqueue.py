@@ -1,30 +1,32 @@
 """``ytworker enqueue``: put tasks into the queue."""
 
 import json as jsonlib
-import re
 import sys
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import complain, emit, emit_json
+from ytworker.cli.output import complain, counted, emit, emit_json, note
 from ytworker.cli.state import State
 from ytworker.cli.task_types import TaskTypeGroup, in_options
+from ytworker.cli.times import moment, span
 from ytworker.errors import ParametersError, PluginUnavailableError
 from ytworker.model import NewTask
+from ytworker.queue import Enqueued
 from ytworker.service import Service
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _OPTIONS = {
     "priority": "priority",
     "at": "run_at",
     "key": "key",
     "max_attempts": "max_attempts",
     "timeout": "timeout_seconds",
+    "unique": "unique",
+    "on_conflict": "on_conflict",
 }
 
 
@@ -40,6 +42,16 @@ def enqueue(  # noqa: PLR0913 - each is an option that people type
         str | None, typer.Option("--in", metavar="SPAN", help="Not before so long: 90s, 10m, 2h, 1d.")
     ] = None,
     key: Annotated[str | None, typer.Option(metavar="TEXT", help="At most one live task has this key.")] = None,
+    unique: Annotated[
+        str | None,
+        typer.Option(metavar="live|queued", help="The key is taken until its task ends, or until it starts."),
+    ] = None,
+    on_conflict: Annotated[
+        str | None,
+        typer.Option(
+            metavar="keep|replace|raise-priority", help="What becomes of the task that has the key. [default: keep]"
+        ),
+    ] = None,
     max_attempts: Annotated[int | None, typer.Option(metavar="N", help="How many attempts may count.")] = None,
     from_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Read tasks from JSON Lines; - is standard input.")
@@ -49,7 +61,8 @@ def enqueue(  # noqa: PLR0913 - each is an option that people type
     """Put tasks into the queue and print their ids."""
     state: State = ctx.find_object(State) or State()
     task_type = str(ctx.info_name)
-    if from_file is not None and (params or any(each is not None for each in (priority, at, after, key, max_attempts))):
+    given = (priority, at, after, key, unique, on_conflict, max_attempts)
+    if from_file is not None and (params or any(each is not None for each in given)):
         msg = "--from-file takes everything from its lines; leave out the parameters and the other options"
         raise typer.BadParameter(msg)
     with state.service() as service:
@@ -57,13 +70,25 @@ def enqueue(  # noqa: PLR0913 - each is an option that people type
             tasks = _from_file(service, task_type, from_file)
         else:
             options = {"priority": priority, "key": key, "max_attempts": max_attempts, "run_at": _moment(at, after)}
+            options |= {"unique": unique, "on_conflict": on_conflict}
             tasks = [_from_options(service, task_type, params, options)]
-        ids = service.enqueue_many(tasks)
+        results = service.queue.enqueue(tasks)
     if json:
-        emit_json({"ids": ids})
+        emit_json({"ids": [str(result.id) for result in results]})
     else:
-        for task_id in ids:
-            emit(task_id)
+        for result in results:
+            emit(str(result.id))
+    _tell_conflicts(results)
+
+
+def _tell_conflicts(results: Sequence[Enqueued]) -> None:
+    """Say where a task with the key was there: the number on stdout looks the same."""
+    old = [result for result in results if not result.created]
+    changed = sum(result.changed for result in old)
+    if len(results) == 1 and old:
+        note(f"task {old[0].id} has this key already; it was {'changed' if changed else 'left as it is'}")
+    elif old:
+        note(f"{counted(len(old), 'line')} met a task with the same key; {changed or 'none'} of these tasks changed")
 
 
 def _from_options(service: Service, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> NewTask:
@@ -113,7 +138,7 @@ def _from_line(service: Service, task_type: str, line: str) -> NewTask:
         raise ValueError(msg)
     options = {ours: entry[theirs] for theirs, ours in _OPTIONS.items() if entry.get(theirs) is not None}
     if "run_at" in options:
-        options["run_at"] = _time(str(options["run_at"]))
+        options["run_at"] = moment(str(options["run_at"]))
     params = entry.get("params", {})
     if not isinstance(params, dict):
         msg = "params is a JSON object"
@@ -127,31 +152,10 @@ def _moment(at: str | None, after: str | None) -> datetime | None:
         raise typer.BadParameter(msg)
     try:
         if at is not None:
-            return _time(at)
-        return None if after is None else datetime.now(UTC) + _span(after)
+            return moment(at)
+        return None if after is None else datetime.now(UTC) + span(after)
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error)) from None
-
-
-def _time(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        msg = f"{text!r} is no time; write 2026-12-01T09:00:00Z, or without Z for local time"
-        raise ValueError(msg) from None
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        msg = f"{text!r} is too far away"
-        raise ValueError(msg) from None
-
-
-def _span(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,6})\s*([smhd])", text.strip())
-    if match is None:
-        msg = f"{text!r} is no span; write 90s, 10m, 2h or 1d"
-        raise ValueError(msg)
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 class EnqueueGroup(TaskTypeGroup):

@@ -116,6 +116,18 @@ def seconds_in_words(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def bytes_in_words(size: int) -> str:
+    """Say a size the way file managers do: ``512 bytes``, ``3.4 MB``."""
+    if size < 1000:  # noqa: PLR2004 - below this the exact number is short enough
+        return counted(size, "byte")
+    value = size / 1000
+    for unit in ("kB", "MB", "GB"):
+        if value < 1000:  # noqa: PLR2004
+            return f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
 def _cell(value: object) -> "Text":
     cell = _text("" if value is None else value)
     cell.no_wrap, cell.overflow = True, "ellipsis"

@@ -11,14 +11,16 @@ import typer
 from ytworker.cli.lazy import make_app
 from ytworker.cli.output import counted, note
 from ytworker.cli.state import State
+from ytworker.cli.times import span
 from ytworker.errors import PluginUnavailableError
 from ytworker.plugins.discovery import USABLE
-from ytworker.queue import get_strategy
+from ytworker.queue import ORDERS, ClaimingStrategy, get_strategy
 from ytworker.service import Service
 
 app = make_app()
 
 
+_ORDERS_HELP = f"{', '.join(ORDERS[:-1])} or {ORDERS[-1]}. [default: lifo]"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -55,10 +57,25 @@ def _refuse_unknown(service: Service, types: Sequence[str]) -> None:
             raise PluginUnavailableError(name, info.state.value, info.reason or "")
 
 
+def _order(state: State, strategy: str | None, aging: str | None) -> ClaimingStrategy:
+    values = state.settings.values
+    try:
+        seconds = values.aging_seconds
+        if aging is not None:
+            seconds = None if aging.strip() == "0" else span(aging).total_seconds() or None
+        return get_strategy(strategy or values.strategy, aging_seconds=seconds)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 @app.command()
 def run(
     ctx: typer.Context,
-    strategy: Annotated[str | None, typer.Option(metavar="ORDER", help="fifo or lifo. [default: lifo]")] = None,
+    strategy: Annotated[str | None, typer.Option(metavar="ORDER", help=_ORDERS_HELP)] = None,
+    aging: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", help="Now and then take the oldest task once it waited for: 10m, 2h. 0 is off."),
+    ] = None,
     types: Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this task type.")] = None,
     until_empty: Annotated[bool, typer.Option("--until-empty", help="Leave when nothing is ready.")] = False,
     max_tasks: Annotated[int | None, typer.Option(min=1, metavar="N", help="Leave after so many tasks.")] = None,
@@ -68,10 +85,7 @@ def run(
     The first signal lets the current task finish; the second gives it back to the queue, with no attempt counted.
     """
     state: State = ctx.find_object(State) or State()
-    try:
-        order = get_strategy(strategy or state.settings.values.strategy)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    order = _order(state, strategy, aging)
     if state.log_level is None and "log_level" not in state.settings.origins:
         state.be_talkative()
     with state.service() as service, _draining() as drain:

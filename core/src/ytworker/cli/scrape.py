@@ -86,6 +86,9 @@ def _show(service: Service, scraped: Scraped, *, whole: bool, lines: bool) -> No
 
 def _explain(scraped: Scraped) -> None:
     task, error = scraped.task, scraped.error
+    if task.state is TaskStatus.CANCELLED:
+        note(f"error: task {task.id} was cancelled meanwhile; `ytworker tasks retry {task.id}` queues it again")
+        return
     why = error.message if error else task.reason or "its items look wrong and are kept apart"
     label = f"[{error.error_class}] " if error else ""
     if task.state is TaskStatus.SCHEDULED and task.run_at is not None:

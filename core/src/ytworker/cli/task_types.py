@@ -7,6 +7,7 @@ from typing import Any
 
 from ytworker.cli.lazy import LazyCommand, LazyGroup
 from ytworker.cli.model_options import Run, build_command, option_name
+from ytworker.cli.output import printable
 from ytworker.cli.state import State
 from ytworker.errors import ParametersError
 from ytworker.plugins.discovery import USABLE, PluginKind, discover
@@ -45,7 +46,8 @@ class TaskTypeGroup(LazyGroup):
         """Leave with the reason why this type cannot be used."""
         state = ctx.obj if isinstance(ctx.obj, State) else State()
         registry = PluginRegistry(catalogue=discover(state.policy, [PluginKind.WORKER]))
-        ctx.fail(f"{name} is {registry.info(name).state}: {registry.info(name).reason}")
+        info = registry.info(name)
+        ctx.fail(printable(f"{name} is {info.state}: {info.reason}"))
 
 
 def in_options(error: ParametersError, own: Run) -> list[str]:

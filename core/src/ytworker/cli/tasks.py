@@ -1,13 +1,27 @@
-"""``ytworker tasks``: look at tasks."""
+"""``ytworker tasks``: look at tasks, cancel them, do them again."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
+from ytworker.cli.filters import (
+    Before,
+    Classes,
+    Everything,
+    Fingerprints,
+    Ids,
+    Limit,
+    Since,
+    States,
+    Types,
+    refuse_unclear,
+    task_filter,
+)
 from ytworker.cli.lazy import make_app
 from ytworker.cli.output import (
-    MAX_LIMIT,
     as_json,
+    counted,
     emit,
     emit_json,
     in_local_time,
@@ -17,32 +31,51 @@ from ytworker.cli.output import (
     show_table,
 )
 from ytworker.cli.state import State
-from ytworker.errors import TaskNotFoundError
+from ytworker.errors import QueueError, TaskNotFoundError
 from ytworker.model import Task, TaskStatus, rfc3339
-from ytworker.queue import Attempt, ItemFilter, TaskFilter
+from ytworker.queue import Attempt, Event, ItemFilter
+from ytworker.service import Service
+from ytworker.tending import ENDED
 
 app = make_app(no_args_is_help=True)
 
 _PARAMS_SHOWN = 60
 
+TaskIds = Annotated[list[int], typer.Argument(metavar="ID", help="The numbers that enqueue printed.")]
+
 
 @app.callback()
 def group() -> None:
-    """Look at tasks."""
+    """Look at tasks, cancel them, do them again."""
 
 
 @app.command("list")
-def list_tasks(
+def list_tasks(  # noqa: PLR0913, PLR0917 - each is an option that people type
     ctx: typer.Context,
-    states: Annotated[list[TaskStatus] | None, typer.Option("--state", help="Only tasks in this state.")] = None,
-    types: Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this task type.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, metavar="N", help="At most so many.")] = 50,
+    states: States = None,
+    types: Types = None,
+    classes: Classes = None,
+    fingerprints: Fingerprints = None,
+    since: Since = None,
+    before: Before = None,
+    ids: Ids = None,
+    limit: Limit = 50,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List tasks, newest first."""
+    which = task_filter(
+        states=states,
+        types=types,
+        classes=classes,
+        fingerprints=fingerprints,
+        since=since,
+        before=before,
+        ids=ids,
+        limit=limit,
+    )
     state: State = ctx.find_object(State) or State()
     with state.service() as service:
-        found = service.tasks(TaskFilter(states=states or (), types=types or (), limit=limit))
+        found = service.tasks(which)
     if json:
         emit_json([task.to_json() for task in found])
     elif not found:
@@ -57,29 +90,107 @@ def show(
     task_id: Annotated[int, typer.Argument(metavar="ID", help="The number that enqueue printed.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show one task with every failed attempt."""
+    """Show one task with its whole history."""
     state: State = ctx.find_object(State) or State()
     with state.service() as service:
+        show_task(service, find(service, task_id), json=json)
+
+
+@app.command()
+def cancel(
+    ctx: typer.Context,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="ID", help="The numbers that enqueue printed.")] = None,
+    types: Types = None,
+    states: States = None,
+    everything: Everything = False,
+) -> None:
+    """End tasks that wait or run. A running one stops at its next look, and stores nothing more.
+
+    Name them by ID, or choose them with --type and --state.
+    """
+    which = task_filter(types=types, states=states)
+    if ids and (types or states or everything):
+        msg = "give ids or --type, --state and --all, not both"
+        raise typer.BadParameter(msg)
+    if set(which.states) & set(ENDED):
+        msg = f"what has ended cannot be cancelled; --state takes {', '.join(s for s in TaskStatus if s not in ENDED)}"
+        raise typer.BadParameter(msg)
+    if not ids:
+        refuse_unclear(which, everything=everything, hint="name tasks by ID, choose them with --type and --state")
+    state: State = ctx.find_object(State) or State()
+    with state.service() as service:
+        count = service.cancel(_living(service, ids)) if ids else service.cancel(which)
+    note(f"{counted(count, 'task')} cancelled" + ("; `ytworker tasks retry ID` queues one again" if count else ""))
+    if ids and count < len(set(ids)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def retry(ctx: typer.Context, ids: TaskIds) -> None:
+    """Queue dead and cancelled tasks again. All their attempts are before them."""
+    state: State = ctx.find_object(State) or State()
+    count = 0
+    with state.service() as service:
+        for task_id in dict.fromkeys(ids):
+            try:
+                service.retry(task_id)
+                count += 1
+            except QueueError as error:
+                note(f"error: {error}")
+    note(f"{counted(count, 'task')} queued again" + ("; `ytworker run` does what is queued" if count else ""))
+    if count < len(set(ids)):
+        raise typer.Exit(1)
+
+
+def find(service: Service, task_id: int) -> Task:
+    """Give a task, or leave and say that it is not there."""
+    try:
+        return service.task(task_id)
+    except TaskNotFoundError as error:
+        note(f"error: {error}")
+        raise typer.Exit(1) from None
+
+
+def show_task(service: Service, task: Task, *, json: bool) -> None:
+    """Print one task with its history."""
+    attempts, events = service.queue.attempts(task.id), service.events(task.id)
+    items = sum(1 for _ in service.items(ItemFilter(task_id=task.id)))
+    if json:
+        history = {"attempts": [_attempt(each) for each in attempts], "events": [_event(each) for each in events]}
+        emit_json({**task.to_json(), "items": items, **history})
+    else:
+        _show(task, attempts, events, items)
+
+
+def _living(service: Service, ids: Sequence[int]) -> list[int]:
+    """Give the tasks that can be cancelled, and say of the others why not."""
+    living = []
+    for task_id in dict.fromkeys(ids):
         try:
-            task = service.task(task_id)
+            task = service.queue.get(task_id)
         except TaskNotFoundError as error:
             note(f"error: {error}")
-            raise typer.Exit(1) from None
-        attempts = service.queue.attempts(task_id)
-        items = sum(1 for _ in service.items(ItemFilter(task_id=task_id)))
-    if json:
-        emit_json({**task.to_json(), "items": items, "attempts": [_attempt(each) for each in attempts]})
-        return
-    _show(task, attempts, items)
+            continue
+        if task.state in ENDED:
+            note(f"error: task {task_id} is {task.state} already; there is nothing to cancel")
+        else:
+            living.append(task_id)
+    return living
 
 
-def show_tasks(tasks: list[Task]) -> None:
-    """Print tasks as a table."""
-    columns = ("ID", "TYPE", "STATE", "ATTEMPT", "PARAMS", "WHY")
-    show_table(columns, map(_row, tasks), right=("ID", "ATTEMPT"), wide=("PARAMS", "WHY"))
+def show_tasks(tasks: Sequence[Task], *, causes: bool = False) -> None:
+    """Print tasks as a table.
+
+    Args:
+        tasks: What to show.
+        causes: Whether to show the fingerprints of their failures.
+    """
+    columns = ("ID", "TYPE", "STATE", "ATTEMPT", *(["FINGERPRINT"] if causes else []), "PARAMS", "WHY")
+    rows = (_row(task, causes=causes) for task in tasks)
+    show_table(columns, rows, right=("ID", "ATTEMPT"), wide=("PARAMS", "WHY"))
 
 
-def _row(task: Task) -> tuple[object, ...]:
+def _row(task: Task, *, causes: bool) -> tuple[object, ...]:
     why = task.reason or (f"[{task.error.error_class}] {task.error.message}" if task.error else None)
     state = f"{task.state} ({task.outcome})" if task.outcome else str(task.state)
     if task.run_at is not None:
@@ -90,6 +201,7 @@ def _row(task: Task) -> tuple[object, ...]:
         task.type,
         state,
         attempt,
+        *([task.error.fingerprint if task.error else None] if causes else []),
         ", ".join(f"{name}={_short(value)}" for name, value in task.params.items()),
         why,
     )
@@ -100,7 +212,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= _PARAMS_SHOWN else text[: _PARAMS_SHOWN - 1] + "…"
 
 
-def _show(task: Task, attempts: list[Attempt], items: int) -> None:
+def _show(task: Task, attempts: Sequence[Attempt], events: Sequence[Event], items: int) -> None:
     facts = task.to_json()
     for name in ("error", "error_class", "fingerprint", "params"):
         facts.pop(name)
@@ -110,6 +222,24 @@ def _show(task: Task, attempts: list[Attempt], items: int) -> None:
         show_facts(_attempt(attempt).items())
         for line in attempt.error.traceback.splitlines():
             emit("    " + printable(line))
+    if events:
+        emit("")
+        columns = ("AT", "EVENT", "ATTEMPT", "WORKER", "NOTE")
+        show_table(columns, map(_event_row, events), right=("ATTEMPT",), wide=("NOTE",))
+
+
+def _event_row(event: Event) -> tuple[object, ...]:
+    return (in_local_time(event.at), event.kind, event.attempt, event.worker_id, event.note)
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "at": rfc3339(event.at),
+        "event": event.kind,
+        "attempt": event.attempt,
+        "worker": None if event.worker_id is None else str(event.worker_id),
+        "note": event.note,
+    }
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

@@ -17,6 +17,7 @@ MAX_BYTES = 64 << 20
 MAX_CHECKPOINT_BYTES = 1 << 20
 MAX_FOLLOW_UPS = 1_000
 _PROGRESS_INTERVAL: Microseconds = SECOND
+_HOLDS_INTERVAL: Microseconds = SECOND
 
 Sections = Mapping[str, Mapping[str, Any]]
 
@@ -89,6 +90,8 @@ class Attempt:
         self._suspect: str | None = None
         self._progress_at: Microseconds = 0
         self._told_to_stop = False
+        self._lost = False
+        self._asked_at: Microseconds = deps.clock()  # it was claimed just now
         self._handlers: dict[str, Callable[[Message], Message]] = {
             "need": self._need,
             "items": self._take,
@@ -196,7 +199,19 @@ class Attempt:
         if self._deps.stopping() or self.seconds_left <= 0:
             self._told_to_stop = True
             return {"stop": "the worker is stopping"}
+        if self._has_lost():
+            self._told_to_stop = True
+            return {"stop": "the task was cancelled, or another worker holds it now"}
         return {}
+
+    def _has_lost(self) -> bool:
+        """Tell whether somebody took the task away; the queue is asked once a second, a loss is for good."""
+        now = self._deps.clock()
+        # A scrape may ask in a tight loop. A clock that was set back must not silence the question.
+        if not self._lost and not 0 <= now - self._asked_at < _HOLDS_INTERVAL:
+            self._asked_at = now
+            self._lost = not self._deps.queue.holds(self._claim)
+        return self._lost
 
     def _done(self, _message: Message) -> Message:
         if self._told_to_stop:  # it may have ended early because of that: what it gave need not be all

@@ -1,9 +1,13 @@
-"""The loop of a worker process: claim, do, report; wait when nothing is ready; rescue what others left behind."""
+"""The loop of a worker process: claim, do, report; wait when nothing is ready.
+
+Now and then it rescues what other workers left behind, and deletes a few of the tasks that ended long ago.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ytworker.engine.retention import STEPS, Retention
 from ytworker.engine.worker import BaseWorker
 from ytworker.model import SECOND, Clock, Microseconds
 from ytworker.queue import TaskQueue
@@ -24,7 +28,8 @@ class TaskPoller:
         clock: Integer UTC microseconds.
         sleep: How to wait between two looks.
         stopping: Tells whether to stop after the current task.
-        rescue_seconds: How often to look for tasks of workers that died.
+        rescue_seconds: How often to look for tasks of workers that died, and to delete some that ended long ago.
+        retention: Which ended tasks are deleted; all are kept unless it has rules.
     """
 
     worker: BaseWorker
@@ -34,6 +39,7 @@ class TaskPoller:
     sleep: Callable[[float], None]
     stopping: Callable[[], bool]
     rescue_seconds: float = 20.0
+    retention: Retention = field(default_factory=lambda: Retention(()))
     _rescue_at: Microseconds = 0
 
     def run(self, *, until_empty: bool = False, max_tasks: int | None = None) -> int:
@@ -66,6 +72,20 @@ class TaskPoller:
         rescued = self.queue.rescue()
         if rescued:
             log.warning("took over %d tasks of workers that stopped without finishing them", rescued)
+        self._purge(now)
+
+    def _purge(self, now: Microseconds) -> None:
+        """Delete what ended long ago, some short steps at a time."""
+        count = 0
+        for _ in range(STEPS):
+            step = self.retention.next_step(now)
+            if step is None:
+                break
+            purged = self.queue.purge(step.before, step.states, after=step.after, limit=step.limit)
+            self.retention.did(purged.next)
+            count += purged.count
+        if count:
+            log.info("deleted %d tasks that ended long ago; their items stay", count)
 
     def _wait(self, seen: int) -> None:
         """Sleep until the queue changes, something becomes due, or it is time to rescue."""

@@ -29,6 +29,8 @@ Exchange = Callable[[str], str]
 Sleep = Callable[[float], None]
 
 ITEMS_AT_ONCE = 50
+MAX_COUNT = 2**53
+"""What progress can count to: beyond it JSON loses digits, and nobody counts so far."""
 _NOT_A_PLUGINS = frozenset({ErrorClass.UNAVAILABLE, ErrorClass.STORE})
 
 
@@ -79,9 +81,9 @@ class MessagePort:
 
     def progress(self, done: int, total: int | None, note: str | None) -> None:
         """See :class:`ytworker.context.Port`."""
-        whole = None if total is None else int(total)
+        whole = None if total is None else _countable(total)
         words = None if note is None else str(note)
-        self.ask({"kind": "progress", "done": int(done), "total": whole, "note": words})
+        self.ask({"kind": "progress", "done": _countable(done), "total": whole, "note": words})
 
     def checkpoint(self, value: Any) -> None:
         """See :class:`ytworker.context.Port`."""
@@ -240,6 +242,15 @@ def as_item(yielded: Any) -> Item:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         msg = f"scrape() yielded a dict that is no item: {problems}"
         raise ValueError(msg) from None
+
+
+def _countable(number: Any) -> int:
+    """Give a whole number that every store can keep."""
+    whole = int(number)
+    if abs(whole) > MAX_COUNT:
+        msg = f"context.progress() counts to {MAX_COUNT} at the most, not to {whole}"
+        raise ValueError(msg)
+    return whole
 
 
 async def _awaited(awaitable: Awaitable[Any]) -> Any:

@@ -44,7 +44,7 @@ class WorkerDeps:
     Attributes:
         queue: Where tasks come from.
         types: Names the task types to claim, asked before every claim.
-        strategy: In which order.
+        strategy: In which order, to begin with.
         retry: What follows a failure.
         clock: Integer UTC microseconds.
         lease_seconds: How long a silent worker keeps its tasks.
@@ -68,9 +68,22 @@ class BaseWorker(ABC):
 
     def __init__(self, deps: WorkerDeps) -> None:
         self._deps = deps
+        self._strategy = deps.strategy
         self._keeper: LeaseKeeper | None = None
         self.id = 0
         self.done = 0
+
+    @property
+    def strategy(self) -> ClaimingStrategy:
+        """In which order it claims. Set it at any time and from any thread: the next claim follows the new order.
+
+        The queue must offer the order (:meth:`ytworker.queue.TaskQueue.offer`), or that claim raises ValueError.
+        """
+        return self._strategy
+
+    @strategy.setter
+    def strategy(self, order: ClaimingStrategy) -> None:
+        self._strategy = order
 
     def __enter__(self) -> Self:
         self._register()
@@ -140,7 +153,7 @@ class BaseWorker(ABC):
     # -- parts
 
     def _claim(self) -> list[Claim]:
-        return self._deps.queue.claim(self.id, self._deps.strategy, self._deps.types())
+        return self._deps.queue.claim(self.id, self._strategy, self._deps.types())
 
     def _replace(self) -> None:
         log.warning("the lease of this worker lapsed: it goes on under a new one")

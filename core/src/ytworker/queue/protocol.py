@@ -386,6 +386,9 @@ class TaskQueue(Protocol):
     def requeue(self, which: TaskFilter) -> Requeued:
         """Queue dead and cancelled tasks again with all their attempts before them, in chunks; their history stays."""
 
+    def delete(self, which: TaskFilter) -> int:
+        """Delete ended tasks with their history, in chunks, and say how many; items stay, as with :meth:`purge`."""
+
     def purge(
         self, before: Microseconds, states: Collection[TaskStatus], *, after: int = 0, limit: int = 1000
     ) -> Purged:

@@ -177,6 +177,9 @@ class SQLiteQueue(SettleOneByOne):
     def requeue(self, which: TaskFilter) -> Requeued:
         return interventions.requeue(self._database, which, self._clock)
 
+    def delete(self, which: TaskFilter) -> int:
+        return interventions.delete(self._database, which, self._clock)
+
     def purge(
         self, before: Microseconds, states: Collection[TaskStatus], *, after: int = 0, limit: int = 1000
     ) -> Purged:

@@ -185,11 +185,17 @@ def _broken(database: Database, *, repair: bool) -> Iterator[Problem]:
             _mend(database, invariant)
         yield Problem(
             code=invariant.code,
-            message=invariant.message if not invariant.repair else f"{invariant.message}. `--repair` mends it",
+            message=_message(invariant, repaired=repaired),
             count=len(found),
             examples=tuple(found[:_EXAMPLES]),
             repaired=repaired,
         )
+
+
+def _message(invariant: Invariant, *, repaired: bool) -> str:
+    if not invariant.repair:
+        return invariant.message
+    return f"{invariant.message}. " + ("It has been mended" if repaired else "`--repair` mends it")
 
 
 def _mend(database: Database, invariant: Invariant) -> None:

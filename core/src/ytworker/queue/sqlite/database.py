@@ -147,7 +147,7 @@ class Database:
     def stream(self, sql: str, values: Sequence[Any] = ()) -> Generator[Row, None, None]:
         """Run one SELECT and give its rows one by one; they all come from one snapshot."""
         try:
-            yield from self._connection.execute(sql, values)
+            yield from self._connection.execute(sql, [storable(value) for value in values])
         except _DAMAGE as error:
             raise self._in_words(error) from error
 

@@ -68,6 +68,12 @@ def requeue(database: Database, which: TaskFilter, clock: Callable[[], Microseco
     return Requeued(done, skipped)
 
 
+def delete(database: Database, which: TaskFilter, clock: Callable[[], Microseconds]) -> int:
+    """Delete ended tasks with their history."""
+    codes = {STATUS_CODES[state] for state in _ENDED_STATES}
+    return sum(_delete(database, ids, clock() + 1, codes) for ids in _chunks(database, which, _ENDED_STATES))
+
+
 def purge(database: Database, before: Microseconds, states: Collection[TaskStatus], after: int, limit: int) -> Purged:
     """Delete what ended long ago among the next tasks; the looking is outside of the write lock."""
     codes = {STATUS_CODES[state] for state in states if state in _ENDED_STATES}

@@ -153,6 +153,10 @@ class MemoryQueue(SettleOneByOne):
         with self._write() as transaction:
             return tasks.requeue(transaction, which)
 
+    def delete(self, which: TaskFilter) -> int:
+        with self._write() as transaction:
+            return tasks.delete(transaction, which)
+
     def purge(
         self, before: Microseconds, states: Collection[TaskStatus], *, after: int = 0, limit: int = 1000
     ) -> Purged:

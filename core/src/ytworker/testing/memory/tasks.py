@@ -75,6 +75,14 @@ def requeue(transaction: Transaction, which: TaskFilter) -> Requeued:
     return Requeued(count, skipped=len(found) - count)
 
 
+def delete(transaction: Transaction, which: TaskFilter) -> int:
+    """Delete ended tasks that a filter lets through."""
+    found = find(transaction.store, which, ENDED)
+    for task in found:
+        transaction.drop(transaction.store.tasks, task.id)
+    return len(found)
+
+
 def purge(
     transaction: Transaction, before: Microseconds, states: Collection[TaskStatus], *, after: int, limit: int
 ) -> Purged:

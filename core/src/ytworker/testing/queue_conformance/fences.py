@@ -177,6 +177,15 @@ class FenceTests(Suite):
         assert queue.get(claim.task.id).state is TaskStatus.CANCELLED
         assert queue.counter("stale_writes") == 0
 
+    def test_q4_an_older_claim_of_a_cancelled_task_is_a_sign_of_a_lost_lease(
+        self, queue: TaskQueue, worker: int, claim: Claim
+    ) -> None:
+        queue.release(claim)
+        newer = take_one(queue, worker)
+        queue.cancel(TaskFilter())
+        assert len(queue.settle([Return(claim=claim), Return(claim=newer)]).stale) == 2
+        assert queue.counter("stale_writes") == 1
+
     def test_q4_a_cancelled_task_that_is_queued_again_stays_out_of_reach(
         self, queue: TaskQueue, worker: int, claim: Claim
     ) -> None:

@@ -3,6 +3,8 @@
 
 from typing import Any
 
+import pytest
+
 from ytworker.model import Item, ItemContext, MetricPrecision, Metrics, Outcome, rfc3339
 from ytworker.queue import ItemFilter, TaskFilter, TaskQueue
 from ytworker.testing.clock import FakeClock
@@ -19,7 +21,7 @@ def scrape(queue: TaskQueue, *items: Item, kind: str = "demo", suspect: str | No
     put(queue, new(kind))
     worker = queue.add_worker(lease_seconds=LEASE)
     claim = take_one(queue, worker, kind)
-    queue.finish(claim, items, Outcome.SUSPECT if suspect else Outcome.OK, suspect=suspect)
+    queue.finish(claim, items, Outcome.OK if suspect is None else Outcome.SUSPECT, suspect=suspect)
     queue.remove_worker(worker)
     return claim.task.id
 
@@ -104,10 +106,11 @@ class ItemTests(Suite):
         assert len(stored(queue, task_type="channel", limit=1)) == 1
         assert stored(queue, task_type="unknown") == stored(queue, source="' OR 1") == []
 
-    def test_doubtful_items_are_kept_apart_and_never_overwrite(self, queue: TaskQueue) -> None:
+    @pytest.mark.parametrize("reason", ["no views", "cut \ud83d", ""])
+    def test_doubtful_items_are_kept_apart_and_never_overwrite(self, queue: TaskQueue, reason: str) -> None:
         scrape(queue, item(title="good", metrics=Metrics(views=5)))
         before = list(queue.items(ItemFilter()))
-        number = scrape(queue, item(title="hollow \ud83d", metrics=Metrics(views=0)), item("b"), suspect="no views")
+        number = scrape(queue, item(title="hollow \ud83d", metrics=Metrics(views=0)), item("b"), suspect=reason)
         assert list(queue.items(ItemFilter())) == before
         assert stored(queue, task_id=number) == []
 

@@ -199,6 +199,17 @@ class PurgeTests(Suite):
         assert queue.purge(2**53, list(TaskStatus)) == Purged(2, None)
         assert listed(queue) == [tasks[state] for state in reversed(TaskStatus) if state in LIVE]
 
+    def test_what_a_filter_finds_is_deleted_and_what_has_not_ended_is_left(self, queue: TaskQueue, worker: int) -> None:
+        tasks = one_of_each(queue, worker)
+        assert queue.delete(TaskFilter(types=["unknown"])) == queue.delete(TaskFilter(states=LIVE)) == 0
+        assert queue.delete(TaskFilter(states=[TaskStatus.DEAD])) == 1
+        with pytest.raises(TaskNotFoundError):
+            queue.get(tasks[TaskStatus.DEAD])
+        assert queue.delete(TaskFilter(limit=1)) == 1
+        assert queue.delete(TaskFilter()) == 1
+        assert queue.delete(TaskFilter()) == 0
+        assert sorted(listed(queue)) == sorted(tasks[state] for state in LIVE)
+
     def test_a_purge_goes_in_steps(self, queue: TaskQueue, worker: int) -> None:
         numbers = put(queue, *[new()] * 25)
         queue.cancel(TaskFilter(ids=numbers[::2]))

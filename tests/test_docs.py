@@ -1,0 +1,84 @@
+"""What the documentation says is there: tests by their names, links, commands and their options."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ytworker.cli.app import _BUILTIN
+from ytworker.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+SOURCES = [path for folder in ("core", "plugins", "tests") for path in (ROOT / folder).rglob("*.py")]
+
+TASK_TYPES = {"channel_scrape"}
+"""Commands of plugins; their options come from the plugin's model."""
+
+
+@cache
+def all_tests() -> frozenset[str]:
+    return frozenset(name for path in SOURCES for name in re.findall(r"def (test_\w+)", path.read_text("utf-8")))
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Give the command lines of a page's console blocks."""
+    for block in re.findall(r"```console\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        yield from re.findall(r"^\$ ytworker (.*)$", block, re.MULTILINE)
+
+
+def problem_of(line: str) -> str | None:
+    """Say what a command line names that is not there."""
+    name, *words = line.removesuffix(" &").split()
+    command: Any = _BUILTIN[name].build(name) if name in _BUILTIN else None
+    if command is None:
+        return f"no command {name}"
+    if words and hasattr(command, "commands"):
+        subcommands = command.commands
+        if words[0] not in subcommands:
+            return None if words[0] in TASK_TYPES else f"no command {name} {words[0]}"
+        command = subcommands[words.pop(0)]
+    known = {option for parameter in command.params for option in parameter.opts}
+    unknown = {word for word in words if word.startswith("--")} - known
+    return f"{name}: no option {', '.join(unknown)}" if unknown and not TASK_TYPES & set(words) else None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_test_that_is_named_exists(page: Path) -> None:
+    named = set(re.findall(r"`(test_\w+)`", page.read_text("utf-8")))
+    assert named <= all_tests(), named - all_tests()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_command_and_option_exists(page: Path) -> None:
+    assert [f"{line}: {problem}" for line in commands(page) if (problem := problem_of(line))] == []
+
+
+def test_the_commands_are_looked_at() -> None:
+    assert sum(len(list(commands(page))) for page in PAGES) > 30
+    assert problem_of("db chek")
+    assert problem_of("db check --repare")
+    assert problem_of("dead requeue --fingerprint 1f0c --dry-run") is None
+
+
+def test_every_page_of_how_to_is_on_the_map() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert [name for name in IDS[1:] if f"({name})" not in readme] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["durability", "orders", "aging_seconds", "events", "keep_completed_days", "keep_dead_days", "strategy"]
+)
+def test_every_setting_of_the_queue_is_explained(name: str) -> None:
+    assert name in Settings.model_fields
+    assert any(f"`{name}" in page.read_text("utf-8") for page in PAGES)

@@ -1,0 +1,22 @@
+"""Kill torture in short: processes on one queue are killed at random moments, and every promise holds.
+
+The long form is ``nox -s torture -- --minutes 30``.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_processes_that_are_killed_at_random_lose_and_double_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torture", "--tasks", "1200", "--seed", "4", "--folder", str(tmp_path / "rounds")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["violations"] == 0
+    assert figures["tasks"] >= 1000
+    assert figures["killed"] >= 10, "too gentle to prove anything"
+    assert figures["rescued"] >= 5, "too gentle to prove anything"
