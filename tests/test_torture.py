@@ -12,7 +12,8 @@ from pathlib import Path
 
 def test_processes_that_are_killed_at_random_lose_and_double_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torture", "--tasks", "1200", "--seed", "4", "--folder", str(tmp_path / "rounds")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])

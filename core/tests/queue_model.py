@@ -18,7 +18,7 @@ from ytworker.queue import (
 )
 from ytworker.testing import FakeClock
 
-TYPES = ("a", "b", "c")
+TYPES = ("a", "b")
 
 QUEUED, SCHEDULED, CLAIMED = TaskStatus.QUEUED, TaskStatus.SCHEDULED, TaskStatus.CLAIMED
 WAITING = {QUEUED, SCHEDULED}
