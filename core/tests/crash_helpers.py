@@ -108,7 +108,7 @@ def content_of(file: Path) -> bytes:
     The log of every run has salts of its own, which go into its checksums. Reading the files is safe only while this
     process has no connection to them.
     """
-    digest = hashlib.sha256(file.read_bytes() if file.exists() else b"")
+    digest = hashlib.sha256(file.read_bytes())
     log = file.with_name(file.name + "-wal")
     content = log.read_bytes() if log.exists() else b""
     page = int.from_bytes(content[8:12], "big")
