@@ -53,7 +53,7 @@ LEASE = 60
 FAILURE = ErrorInfo(error_class=ErrorClass.TRANSIENT, type="t", message="m")
 
 # The usual profile has no number of its own; `thorough` (see conftest.py) has 1,000.
-EXAMPLES = 60 if settings().max_examples == 100 else settings().max_examples
+EXAMPLES = 120 if settings().max_examples == 100 else settings().max_examples
 STEPS = 50
 
 SECONDS = st.integers(-2, 9)
