@@ -28,7 +28,7 @@ BURIED = {TaskStatus.DEAD, TaskStatus.CANCELLED}
 
 @dataclass
 class ModelTask:
-    """``at`` is the moment of the state: ready since, due, claimed or ended."""
+    """A task; ``at`` is the moment of its state: ready since, due, claimed or ended."""
 
     type: str
     key: str | None
@@ -138,11 +138,11 @@ class Model:
         task.history.append("claimed")
         return task
 
-    def wait(self, number: int, state: TaskStatus, at: int, event: str, *, counts: int = 0, reason: Any = None) -> None:
-        """Let a task come back to waiting; ``counts`` is 0 or what becomes of its attempt."""
+    def wait(self, number: int, state: TaskStatus, at: int, event: str, *, back: int = 0, reason: Any = None) -> None:
+        """Let a task wait again, with 0 or 1 attempts taken back; its key is another matter."""
         task = self.tasks[number]
         task.state, task.at, task.owner, task.reason = state, at, None, reason
-        task.attempt += counts
+        task.attempt -= back
         task.history.append(event)
 
     def end(self, number: int, state: TaskStatus, event: str, outcome: Outcome | None = None) -> None:
@@ -178,9 +178,9 @@ class Model:
                 self.wait(number, SCHEDULED, ending.retry_at, "retried")
             case Deferral():
                 self.tasks[number].failures += ending.error is not None
-                self.wait(number, SCHEDULED, ending.until, "deferred", counts=-1, reason=ending.reason)
+                self.wait(number, SCHEDULED, ending.until, "deferred", back=1, reason=ending.reason)
             case Return():
-                self.wait(number, QUEUED, now, "returned", counts=-1, reason=ending.reason)
+                self.wait(number, QUEUED, now, "returned", back=1, reason=ending.reason)
         if self.tasks[number].state in WAITING:
             self.take_keys([number])
         return True
@@ -191,7 +191,7 @@ class Model:
     def remove(self, worker: int) -> None:
         held = self.held_by({worker})
         for number in held:
-            self.wait(number, QUEUED, self.clock(), "returned", counts=-1)
+            self.wait(number, QUEUED, self.clock(), "returned", back=1)
         self.take_keys(held)
         self.leases.pop(worker, None)
 
@@ -217,9 +217,9 @@ class Model:
             number
             for number, task in sorted(self.tasks.items(), reverse=True)
             if task.state in among
-            and (not which.states or task.state in which.states)
-            and (not which.types or task.type in which.types)
-            and (not which.ids or number in which.ids)
+            and (which.states is None or task.state in which.states)
+            and (which.types is None or task.type in which.types)
+            and (which.ids is None or number in which.ids)
         ]
         return found[: which.limit]
 

@@ -573,3 +573,53 @@ def test_a_worker_process_wakes_for_a_task_of_another_process(
     assert time.monotonic() - started < 15  # far below the 20 s of the rescue
     assert b"1 task" in err
     assert out == b""
+
+
+# -- D1: a store that cannot be written
+
+
+def test_d1_a_worker_sits_out_a_full_disk_and_then_goes_on_by_itself(
+    queue: SQLiteQueue, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.enqueue([NewTask(type="demo", params={}) for _ in range(3)])
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        clock.advance(seconds)
+        if len(waits) == 3:  # somebody frees space
+            queue._database.execute("DROP TRIGGER full")
+
+    queue._database.execute(
+        "CREATE TEMP TRIGGER full BEFORE UPDATE OF status ON main.task BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+    )
+    done = poller(queue, clock, sleep=sleep, stopping=lambda: queue.counts()[TaskStatus.COMPLETED] == 3).run()
+    assert done == 3
+    assert waits == [1.0, 2.0, 4.0]
+    assert caplog.text.count("no task is claimed") == 3
+    assert [queue.get(n).attempt for n in (1, 2, 3)] == [1, 1, 1]
+    assert queue.workers() == []
+
+
+def test_a_worker_whose_file_is_gone_leaves(queue: SQLiteQueue, queue_file: Path, clock: FakeClock) -> None:
+    queue.enqueue([NewTask(type="demo", params={})])
+    queue_file.rename(queue_file.with_name("elsewhere.db"))
+    with pytest.raises(StoreError, match="was moved, deleted or replaced"):
+        poller(queue, clock).run()
+
+
+def test_a_clock_that_was_set_back_does_not_keep_a_worker_from_rescuing(
+    queue: SQLiteQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(queue, "rescue", lambda: looks.append(clock()) or 0)
+    stop: list[int] = []
+
+    def sleep(seconds: float) -> None:
+        clock.advance(seconds)
+        stop.append(1)
+        if len(stop) == 3:
+            clock.advance(-3600)
+
+    poller(queue, clock, sleep=sleep, rescue_seconds=20, stopping=lambda: len(stop) > 600).run()
+    assert len(looks) == 3  # at once, after the step back, and 20 s later

@@ -49,5 +49,14 @@ def test_every_error_is_exported_but_those_of_the_queue() -> None:
     from ytworker import errors
 
     trees = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
-    queue = {"QueueError", "StaleClaimError", "TaskNotFoundError", "PayloadError", "StoreError", "SchemaError"}
+    queue = {
+        "QueueError",
+        "StaleClaimError",
+        "TaskNotFoundError",
+        "PayloadError",
+        "OrderNotOfferedError",
+        "StoreMovedError",
+        "StoreError",
+        "SchemaError",
+    }
     assert trees - queue <= set(ytworker.__all__)

@@ -85,6 +85,8 @@ UNREADABLE = {
     "no UTF-8": "UPDATE body SET params = CAST(x'7b22ff227d' AS TEXT) WHERE id = 1",
     "no body": "DELETE FROM body WHERE id = 1",
     "no checkpoint": "INSERT INTO run (id, checkpoint) VALUES (1, '{oops')",
+    "a checkpoint that is no UTF-8": "INSERT INTO run (id, checkpoint) VALUES (1, CAST(x'22ff22' AS TEXT))",
+    "nested too deep": "UPDATE body SET params = printf('%.*c', 100000, '[') WHERE id = 1",
 }
 
 
@@ -117,6 +119,48 @@ def test_q6_a_task_that_cannot_be_read_is_parked_and_the_next_one_is_given(
     assert queue.counter("parked") == 1
     assert len(queue.tasks(TaskFilter())) == 2
     assert [event.kind for event in queue.events(1)][-2:] == ["claimed", "died"]
+
+
+ODD_TEXTS = {
+    "key": "UPDATE body SET key = CAST(x'ff' AS TEXT) WHERE id = 2",
+    "reason": "INSERT INTO run (id, reason) VALUES (2, CAST(x'ff' AS TEXT))",
+    "error": "INSERT INTO error VALUES (NULL, 2, 1, 1, 'bug', 't', CAST(x'ff' AS TEXT), '', 'f', NULL, NULL, 1, NULL)",
+}
+
+
+@pytest.mark.parametrize("damage", ODD_TEXTS.values(), ids=ODD_TEXTS)
+@pytest.mark.parametrize("limit", [1, 3])
+def test_q6_a_damaged_text_beside_the_parameters_keeps_nobody_from_working(
+    queue: SQLiteQueue, worker: int, damage: str, limit: int
+) -> None:
+    queue.enqueue([NewTask(type="demo", params={}, key=f"k{n}") for n in range(3)])
+    queue._database.change(damage)
+    queue._database.change("UPDATE task SET flags = flags | 12 WHERE id = 2")
+    claimed: list[int] = []
+    while found := queue.claim(worker, FIFOStrategy, ["demo"], limit=limit):
+        claimed += [claim.task.id for claim in found]
+    assert claimed == [1, 2, 3]
+    assert len(queue.tasks(TaskFilter())) == 3
+    assert len(queue.attempts(2)) == (damage.startswith("INSERT INTO error"))
+
+
+def test_q6_one_that_cannot_be_read_takes_none_of_its_batch_along(queue: SQLiteQueue, worker: int) -> None:
+    queue.enqueue([NewTask(type="demo", params={}) for _ in range(3)])
+    queue._database.change("UPDATE body SET params = '{' WHERE id = 2")
+    assert [claim.task.id for claim in queue.claim(worker, FIFOStrategy, ["demo"], limit=3)] == [1, 3]
+    assert queue.get(2).state is TaskStatus.DEAD
+
+
+def test_a_claimed_task_without_a_worker_is_left_to_the_rescue(queue: SQLiteQueue, worker: int) -> None:
+    queue.enqueue([NewTask(type="demo", params={}, max_attempts=1), NewTask(type="demo", params={})])
+    queue.claim(worker, FIFOStrategy, ["demo"], limit=2)
+    queue._database.change("DELETE FROM worker")
+    queue._database.change("UPDATE task SET owner = NULL WHERE id = 2")
+    queue.check(repair=True)
+    assert queue.check() == []
+    assert queue.rescue() == 2
+    assert [queue.get(n).state for n in (1, 2)] == [TaskStatus.DEAD, TaskStatus.QUEUED]
+    assert queue.check() == []
 
 
 def test_q6_a_task_in_an_unknown_state_is_shown_and_left_alone(queue: SQLiteQueue, worker: int) -> None:

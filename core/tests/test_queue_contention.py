@@ -60,6 +60,7 @@ def hammer(file: Path, number: int) -> tuple[int, int]:
         strategy = get_strategy(draw.choice(ORDERS))
         claims = queue.claim(worker, strategy, TYPES, limit=draw.choice([1, 3]))
         claimed += len(claims)
+        assert {claim.fence for claim in claims} <= {1}, "a task was claimed twice"
         if not claims:
             break
         if draw.random() < 0.5:
@@ -68,6 +69,7 @@ def hammer(file: Path, number: int) -> tuple[int, int]:
             settled = queue.settle(endings, request)
             assert settled.stale == []
             claims = settled.claims
+            assert {claim.fence for claim in claims} <= {1}, "a task was claimed twice"
             claimed += len(claims)
         for claim in claims:
             queue.finish(claim, [], Outcome.EMPTY)
@@ -91,8 +93,6 @@ def test_eight_processes_share_one_file_and_nobody_is_turned_away(queue_file: Pa
     assert counts[TaskStatus.COMPLETED] == sum(claimed) == TASKS + sum(brought) == sum(counts.values())
     assert queue.counter("stale_writes") == 0
     assert queue.check() == []
-    claims = [event.task_id for n in range(1, 300) for event in queue.events(n) if event.kind == "claimed"]
-    assert claims == list(range(1, 300)), "a task was claimed twice"
     queue.close()
     # Half of them sync the disk at every step; an equal share would be 1 in 8.
     assert min(claimed) > sum(claimed) / 80, f"somebody starved: {claimed}"

@@ -28,19 +28,22 @@ LEFT = [0, 4 * KILOBYTE, 12 * KILOBYTE, 28 * KILOBYTE, 60 * KILOBYTE, 200 * KILO
 Phase = Callable[[SQLiteQueue, list[Claim]], object]
 
 
-def run_in_child(run: Callable[[], object]) -> None:
+NO_DISK = "this process may not mount a small disk of its own; the limit of file sizes stands in for it"
+NO_FAULTS = "the writes of this Python's SQLite cannot be intercepted"
+
+
+def run_in_child(run: Callable[[], object], or_skip: str = NO_DISK) -> None:
     """Run a test in a process of its own, since what it does to that cannot be undone."""
     ended = in_child(partial(_or_not_here, run))
     if ended == NOT_HERE:
-        pytest.skip("this system does not permit it")
+        pytest.skip(or_skip)
     assert ended == 0
 
 
 def _or_not_here(run: Callable[[], object]) -> None:
     try:
         run()
-    except NotHereError as error:
-        os.write(2, f"{error}\n".encode())
+    except NotHereError:
         os._exit(NOT_HERE)
 
 
@@ -270,7 +273,8 @@ def _read_only_file_system(folder: Path) -> None:
     ids=["file", "folder", "new_file"],
 )
 def test_d1_what_may_not_be_written_says_so(tmp_path: Path, spoil: Callable[[Path], object], words: str) -> None:
-    run_in_child(partial(_forbidden, tmp_path / "place" / "queue.db", spoil, words))
+    reason = "this user may write everywhere: permissions have no effect"
+    run_in_child(partial(_forbidden, tmp_path / "place" / "queue.db", spoil, words), reason)
 
 
 def _forbidden(file: Path, spoil: Callable[[Path], object], words: str) -> None:
@@ -302,7 +306,7 @@ def refuses(act: Callable[[], object], words: str) -> None:
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_disk_that_fails_at_any_write_undoes_the_operation_and_nothing_else(tmp_path: Path, phase: str) -> None:
-    run_in_child(partial(_fail_at_every_write, tmp_path / "queue.db", PHASES[phase]))
+    run_in_child(partial(_fail_at_every_write, tmp_path / "queue.db", PHASES[phase]), NO_FAULTS)
 
 
 def _fail_at_every_write(file: Path, phase: Phase) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from queue_model import QUEUED, SCHEDULED, TYPES, WAITING, Model
 
-from ytworker.errors import StaleClaimError, TaskNotFoundError
+from ytworker.errors import OrderNotOfferedError, StaleClaimError, TaskNotFoundError
 from ytworker.model import (
     SECOND,
     Claim,
@@ -80,9 +80,9 @@ ENDINGS = st.tuples(
 )
 FILTERS = st.builds(
     TaskFilter,
-    ids=st.just([]) | st.just([]) | st.lists(st.integers(1, 20), max_size=5),
-    states=st.just([]) | st.lists(st.sampled_from(TaskStatus), max_size=3),
-    types=st.just([]) | st.lists(st.sampled_from(TYPES), max_size=2),
+    ids=st.none() | st.none() | st.lists(st.integers(1, 20), max_size=5),
+    states=st.none() | st.lists(st.sampled_from(TaskStatus), max_size=3),
+    types=st.none() | st.lists(st.sampled_from(TYPES), max_size=2),
     limit=st.sampled_from([1, 2, 3, 0, None]),
 )
 
@@ -213,7 +213,7 @@ class QueueMachine(RuleBasedStateMachine):
         pick, order, types, limit = asked
         worker, strategy = self.worker(pick), get_strategy(order)
         if order not in self.model.orders:
-            with pytest.raises(ValueError, match=order):
+            with pytest.raises(OrderNotOfferedError, match=order):
                 self.queue.claim(worker, strategy, types, limit=max(limit, 1))
             return
         self.check_claims(self.queue.claim(worker, strategy, types, limit=limit), worker, order, types, limit)
@@ -229,7 +229,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def check_claims(self, got: list[Claim], worker: int, order: str, types: Sequence[str], limit: int) -> None:
         claimed = [claim.task.id for claim in got]
-        if worker not in self.model.leases or not limit:
+        if worker not in self.model.leases or order not in self.model.orders or not limit:
             assert claimed == []
             self.accept_promotion(types)
             return
@@ -289,7 +289,6 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(endings=st.lists(ENDINGS, max_size=4), then=CLAIMS)
     def settle_and_claim(self, endings: list[Any], then: Any) -> None:
         made, (pick, order, types, limit) = [self.ending(*each) for each in endings], then
-        order = order if order in self.model.orders else "lifo"
         worker = self.worker(pick)
         request = ClaimRequest(worker_id=worker, strategy=get_strategy(order), types=types, limit=limit)
         settled = self.queue.settle(made, request)

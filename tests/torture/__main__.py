@@ -6,6 +6,7 @@ timing is the machine's.
 """
 
 import argparse
+import contextlib
 import json
 import shutil
 import sys
@@ -44,6 +45,8 @@ def main() -> int:
         if time.monotonic() >= ends_at:
             break
     total["rounds"] = seed - arguments.seed
+    with contextlib.suppress(OSError):  # something is left in it, perhaps a round to look at
+        folder.rmdir()
     sys.stdout.write(json.dumps({**total, "violations": broken}) + "\n")
     return int(broken > 0)
 

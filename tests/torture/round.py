@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from torture.checker import check
 from torture.enqueuer import Enqueuer
 from torture.history import Event, History, read
-from torture.process import FAILED, OVER, Place, Process
+from torture.process import FAILED, LEFT, OVER, Place, Process
 from torture.store import Store, load
 from torture.witnesses import Violation
 from torture.worker import Worker
@@ -70,20 +70,18 @@ class Round:
 
     def __post_init__(self) -> None:
         self.draw = random.Random(f"{self.plan.seed}:blows")
-        self.failed = False
+        self.violations: list[Violation] = []
 
     def run(self) -> Outcome:
         """Run it to its end and check it."""
-        violations = []
         try:
             self._start()
-            if not self._torment():
-                violations.append(Violation("hang", f"the round did not end within {self.plan.limit_seconds} s"))
+            self._torment()
         finally:
             self._stop()
         events, store = read(self.place.histories), load(self.place.queue)
         self._measure(events, store)
-        return Outcome(self.figures, violations + check(events, store))
+        return Outcome(self.figures, self.violations + check(events, store))
 
     # -- processes
 
@@ -116,21 +114,20 @@ class Round:
 
     # -- blows
 
-    def _torment(self) -> bool:
-        """Hit somebody now and then until all is done; False when it does not end."""
+    def _torment(self) -> None:
+        """Hit somebody now and then until all is done, or a process fails by itself."""
         ends_at = time.monotonic() + self.plan.limit_seconds
         strikes_at = 0.0
-        while self.children and not self.failed:
+        while self.children and not self.violations:
             now = time.monotonic()
             if now > ends_at:
-                return False
+                self.violations.append(Violation("hang", f"it did not end within {self.plan.limit_seconds} s"))
             if now >= strikes_at:
                 self._strike(now)
                 strikes_at = now + self.draw.expovariate(1 / self.plan.blow_seconds)
             self._wake(now)
             self._reap()
             time.sleep(TICK_SECONDS)
-        return True
 
     def _strike(self, now: float) -> None:
         """Hit somebody who is awake; whoever was stopped is to come back and write too late."""
@@ -162,8 +159,9 @@ class Round:
     def _replace(self, child: _Child, status: int) -> None:
         """Whoever was killed or has left gets a successor, until everything has been enqueued and has ended."""
         ended = os.waitstatus_to_exitcode(status)
-        self.failed |= ended == FAILED
-        successor = None if ended in {OVER, FAILED} else child.replace()
+        if ended not in {OVER, LEFT, -signal.SIGKILL}:
+            self.violations.append(Violation("error", f"a process ended with exit code {ended}"))
+        successor = None if ended == OVER else child.replace()
         if successor is not None:
             self.children.append(successor)
         if not any(child.enqueues for child in self.children):

@@ -22,7 +22,9 @@
         ├── StaleClaimError       a newer claim holds the task: this writer lost its lease
         ├── TaskNotFoundError     no such task
         ├── PayloadError          parameters that are no JSON object, or too large
+        ├── OrderNotOfferedError  this queue does not keep the claim order
         └── StoreError            the store cannot be opened, read or written
+            ├── StoreMovedError   the file that is open is not at its place any more
             └── SchemaError       the store was made by another version or another program
 
 A plugin raises the classes below TaskError, or any other exception: what is unknown becomes a ``bug``.
@@ -190,8 +192,16 @@ class PayloadError(QueueError, ValueError):
     """What a task carries cannot be stored: it is no JSON object, or too large."""
 
 
+class OrderNotOfferedError(QueueError, ValueError):
+    """This queue does not keep the claim order; the message names those that it does."""
+
+
 class StoreError(QueueError):
     """The store cannot be opened, read or written."""
+
+
+class StoreMovedError(StoreError):
+    """The file that is open was moved, deleted or replaced: what is written now would be lost."""
 
 
 class SchemaError(StoreError):

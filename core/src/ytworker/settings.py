@@ -9,6 +9,7 @@ import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -50,7 +51,7 @@ def default_queue() -> str:
 
 def sqlite_url(path: Path) -> str:
     """Give the queue URL of a SQLite file."""
-    return f"sqlite://{quote(path.expanduser().absolute().as_posix())}"
+    return f"sqlite://{quote(os.fsencode(path.expanduser().absolute().as_posix()))}"
 
 
 def default_config() -> Path:
@@ -184,7 +185,13 @@ class Settings(BaseSettings):
 
 
 def _listed(value: Any) -> Any:
-    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+    """Read a list from text: JSON, or names with commas between them."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        with suppress(ValueError):
+            return json.loads(value)
+    return [name.strip() for name in value.split(",") if name.strip()]
 
 
 def _as_order(value: Any) -> Any:

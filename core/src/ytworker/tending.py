@@ -34,7 +34,7 @@ class Tending:
         """
         if isinstance(which, TaskFilter):
             return self.queue.cancel(which)
-        return self.queue.cancel(TaskFilter(ids=which)) if which else 0
+        return self.queue.cancel(TaskFilter(ids=which))
 
     def retry(self, task_id: int) -> Task:
         """Queue one dead or cancelled task again, with all its attempts before it, and give it.
@@ -56,7 +56,7 @@ class Tending:
             which: Which of them.
             dry_run: Only count them, up to :data:`MOST_COUNTED`; whether a key is taken shows when it is tried.
         """
-        states = [state for state in which.states or REQUEUABLE if state in REQUEUABLE]
+        states = _within(which.states, REQUEUABLE)
         if not states:
             return Requeued(0, 0)
         which = replace(which, states=states)
@@ -69,7 +69,7 @@ class Tending:
             which: Which of them; those that have not ended are left.
             dry_run: Only count them, up to :data:`MOST_COUNTED`.
         """
-        states = [state for state in which.states or ENDED if state in ENDED]
+        states = _within(which.states, ENDED)
         if not states:
             return 0
         which = replace(which, states=states)
@@ -87,6 +87,10 @@ class Tending:
         """
         self.queue.get(task_id)
         return self.queue.events(task_id)
+
+
+def _within(states: Collection[TaskStatus] | None, among: Collection[TaskStatus]) -> list[TaskStatus]:
+    return [state for state in among if states is None or state in states]
 
 
 def _why_no_retry(task: Task) -> str:

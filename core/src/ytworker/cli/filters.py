@@ -53,11 +53,11 @@ def task_filter(
         typer.BadParameter: ``since`` or ``before`` is no moment.
     """
     return TaskFilter(
-        ids=tuple(ids or ()),
-        states=tuple(states or ()),
-        types=tuple(types or ()),
-        error_classes=tuple(classes or ()),
-        fingerprints=tuple(fingerprints or ()),
+        ids=ids or None,
+        states=states or None,
+        types=types or None,
+        error_classes=classes or None,
+        fingerprints=fingerprints or None,
         ended_since=past(since, "--since"),
         ended_before=past(before, "--before"),
         limit=limit,

@@ -112,7 +112,7 @@ def cancel(
     if ids and (types or states or everything):
         msg = "give ids or --type, --state and --all, not both"
         raise typer.BadParameter(msg)
-    if set(which.states) & set(ENDED):
+    if set(which.states or ()) & set(ENDED):
         msg = f"what has ended cannot be cancelled; --state takes {', '.join(s for s in TaskStatus if s not in ENDED)}"
         raise typer.BadParameter(msg)
     if not ids:

@@ -5,16 +5,19 @@ Now and then it rescues what other workers left behind, and deletes a few of the
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ytworker.engine.retention import STEPS, Retention
 from ytworker.engine.worker import BaseWorker
 from ytworker.model import SECOND, Clock, Microseconds
-from ytworker.queue import TaskQueue
+from ytworker.queue import SchemaError, StoreError, StoreMovedError, TaskQueue
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.05
+FIRST_BACKOFF = 1.0
+LONGEST_BACKOFF = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class TaskPoller:
     rescue_seconds: float = 20.0
     retention: Retention = field(default_factory=lambda: Retention(()))
     _rescue_at: Microseconds = 0
+    _backoff: float = FIRST_BACKOFF
 
     def run(self, *, until_empty: bool = False, max_tasks: int | None = None) -> int:
         """Do tasks until told to stop.
@@ -54,18 +58,45 @@ class TaskPoller:
         """
         with self.worker:
             while not self.stopping() and (max_tasks is None or self.worker.done < max_tasks):
-                self._rescue()
-                seen = self.queue.version()  # before the look: what another process adds after it must wake us
-                if self.worker.run_once():
-                    continue
-                if until_empty:
+                try:
+                    going_on = self._turn(until_empty=until_empty)
+                except (SchemaError, StoreMovedError):  # waiting does not mend these
+                    raise
+                except StoreError as error:
+                    if until_empty:
+                        raise
+                    going_on = self._sit_out(error)
+                if not going_on:
                     break
-                self._wait(seen)
         return self.worker.done
+
+    def _turn(self, *, until_empty: bool) -> bool:
+        """Do a task, or wait for one; False when there is nothing left to stay for."""
+        self._rescue()
+        seen = self.queue.version()  # before the look: what another process adds after it must wake us
+        if self.worker.run_once():
+            self._backoff = FIRST_BACKOFF
+        elif until_empty:
+            return False
+        else:
+            self._wait(seen)
+        return True
+
+    def _sit_out(self, error: StoreError) -> bool:
+        """Stop claiming while the store cannot be written, and say so; then go on under a new lease.
+
+        What was claimed, and perhaps never came back from the store, is given back with the old lease and its attempt.
+        """
+        log.error("the queue cannot be used, no task is claimed for %g s: %s", self._backoff, error)
+        self.sleep(self._backoff)
+        self._backoff = min(2 * self._backoff, LONGEST_BACKOFF)
+        with suppress(StoreError):  # the next turn meets it again
+            self.worker.start_over()
+        return True
 
     def _rescue(self) -> None:
         now = self.clock()
-        if now < self._rescue_at:
+        if 0 < self._rescue_at - now <= round(self.rescue_seconds * SECOND):  # further off after the clock was set back
             return
         self._rescue_at = now + round(self.rescue_seconds * SECOND)
         self.worker.renew_lease()
@@ -91,6 +122,7 @@ class TaskPoller:
         """Sleep until the queue changes, something becomes due, or it is time to rescue."""
         due = self.queue.next_due_at(self.types())
         wake_at = self._rescue_at if due is None else min(due, self._rescue_at)
-        while not self.stopping() and self.clock() < wake_at and self.queue.version() == seen:
+        began = self.clock()  # one that is set back must not make this wait longer
+        while not self.stopping() and began <= self.clock() < wake_at and self.queue.version() == seen:
             self.worker.keep_alive()
             self.sleep(POLL_SECONDS)

@@ -150,6 +150,16 @@ class BaseWorker(ABC):
         if self._keeper is not None:
             self._keeper.alive_for(seconds)
 
+    def start_over(self) -> None:
+        """Go on under a new lease; what is still held under the old one goes back, now or when that lapses.
+
+        Raises:
+            StoreError: The store cannot be written yet; the next claim registers the worker.
+        """
+        with suppress(StoreError):
+            self._unregister()
+        self._register()
+
     # -- parts
 
     def _claim(self) -> list[Claim]:

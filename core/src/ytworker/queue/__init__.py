@@ -4,11 +4,13 @@ The author of a backend imports everything from here and from :mod:`ytworker`.
 """
 
 from ytworker.errors import (
+    OrderNotOfferedError,
     PayloadError,
     QueueError,
     SchemaError,
     StaleClaimError,
     StoreError,
+    StoreMovedError,
     TaskNotFoundError,
 )
 from ytworker.model import Claim, ErrorInfo, NewTask, OnConflict, SourceState, UniqueWhile
@@ -69,6 +71,7 @@ __all__ = [
     "LIFOStrategy",
     "NewTask",
     "OnConflict",
+    "OrderNotOfferedError",
     "PayloadError",
     "PriorityStrategy",
     "Problem",
@@ -83,6 +86,7 @@ __all__ = [
     "SourceState",
     "StaleClaimError",
     "StoreError",
+    "StoreMovedError",
     "TaskFilter",
     "TaskNotFoundError",
     "TaskQueue",

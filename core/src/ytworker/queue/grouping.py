@@ -54,7 +54,7 @@ class GroupCommit:
             RuntimeError: It is closed.
             StoreError: As :meth:`ytworker.queue.TaskQueue.enqueue` raises.
         """
-        call = _Call(tasks)
+        call = _Call(list(tasks))
         with self._changed:
             if self._closing or not self._thread.is_alive():
                 msg = "this group commit is not running; use it inside its `with` block"
@@ -79,6 +79,9 @@ class GroupCommit:
         try:
             while group := self._next_group():
                 _commit(queue, group)
+        except BaseException as error:
+            self._refuse_all(error)  # nobody must wait for a thread that is gone
+            raise
         finally:
             queue.close()
 
@@ -96,7 +99,7 @@ class GroupCommit:
             size += len(group[-1].tasks)
         return group
 
-    def _refuse_all(self, error: Exception) -> None:
+    def _refuse_all(self, error: BaseException) -> None:
         with self._changed:
             self._closing = True
             calls = list(self._calls)

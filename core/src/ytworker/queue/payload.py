@@ -11,6 +11,10 @@ MAX_PARAMS_BYTES = 1 << 20
 """A task says what to do; what it finds goes into items."""
 
 MAX_PRIORITY = 10
+MAX_DEPTH = 100
+"""Python's parser gives up at a depth that depends on who calls it; what is stored must be readable by everybody."""
+
+_TOO_LARGE = 2**63
 
 _encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps would build an encoder at every call
 
@@ -21,10 +25,13 @@ def encode_task(task: NewTask) -> str:
     Raises:
         PayloadError: As :func:`encode_params`, or its priority or number of attempts makes no sense.
     """
-    if not 1 <= task.priority <= MAX_PRIORITY or task.max_attempts < 1:
+    numbers: tuple[object, ...] = (task.priority, task.max_attempts, task.run_at or 0)
+    sane = all(isinstance(number, int) and abs(number) < _TOO_LARGE for number in numbers)
+    if not (sane and 1 <= task.priority <= MAX_PRIORITY and task.max_attempts >= 1 and task.timeout_seconds > 0):
         msg = (
-            f"a task has a priority from 1 to {MAX_PRIORITY} and at least one attempt; "
-            f"this one has {task.priority} and {task.max_attempts}"
+            f"a task has a priority from 1 to {MAX_PRIORITY}, at least one attempt, more than 0 seconds for each and a "
+            f"time in whole microseconds; this one has {task.priority}, {task.max_attempts}, {task.timeout_seconds} "
+            f"and {task.run_at}"
         )
         raise PayloadError(msg)
     return encode_params(task.params)
@@ -56,7 +63,26 @@ def encode_json(value: Any, what: str) -> str:
         PayloadError: It is none.
     """
     try:
-        return _encode(value)
+        text = _encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         msg = f"{what} cannot be written as JSON: {str(error) or 'it is nested too deeply'}"
         raise PayloadError(msg) from error
+    # Counting brackets is cheap, and mostly enough; only where there are many is it worth to look at their nesting.
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        msg = f"{what} are nested more than {MAX_DEPTH} deep; nobody could be sure to read them again"
+        raise PayloadError(msg)
+    return text
+
+
+def _depth(value: Any) -> int:
+    """Give how deep a JSON value is nested, without recursion."""
+    deepest, level = 0, [value]
+    while level:
+        level = [
+            inner
+            for each in level
+            if isinstance(each, Mapping | list | tuple)
+            for inner in (each.values() if isinstance(each, Mapping) else each)
+        ]
+        deepest += 1
+    return deepest - 1

@@ -111,7 +111,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An attempt that failed: scheduled again for ``retry_at``, or without one a dead letter."""
+    """An attempt that failed: scheduled again for ``retry_at``; without one, or with no attempt left, a dead letter."""
 
     claim: Claim
     error: ErrorInfo
@@ -173,7 +173,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
-    """Which tasks, newest first; empty means any.
+    """Which tasks, newest first; None means any, and an empty collection means none.
 
     Attributes:
         ids: These very tasks.
@@ -186,11 +186,11 @@ class TaskFilter:
         limit: At most so many.
     """
 
-    ids: Collection[int] = ()
-    states: Collection[TaskStatus] = ()
-    types: Collection[str] = ()
-    error_classes: Collection[ErrorClass] = ()
-    fingerprints: Collection[str] = ()
+    ids: Collection[int] | None = None
+    states: Collection[TaskStatus] | None = None
+    types: Collection[str] | None = None
+    error_classes: Collection[ErrorClass] | None = None
+    fingerprints: Collection[str] | None = None
     ended_before: Microseconds | None = None
     ended_since: Microseconds | None = None
     limit: int | None = None

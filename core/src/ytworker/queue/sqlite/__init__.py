@@ -1,13 +1,14 @@
 """The embedded backend: one SQLite file in the user's data folder, shared by any number of processes."""
 
+import os
 import random as random_module
 import time
 from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
-from ytworker.errors import StoreError
+from ytworker.errors import StoreError, StoreMovedError
 from ytworker.model import Claim, Clock, Item, Microseconds, NewTask, Outcome, SourceState, Task, TaskStatus
 from ytworker.queue.protocol import (
     Attempt,
@@ -90,11 +91,13 @@ class SQLiteQueue(SettleOneByOne):
 
     def enqueue(self, tasks: Sequence[NewTask]) -> list[Enqueued]:
         texts = enqueueing.texts_of(tasks)
+        self._refuse_moved()
         with self._database.write():
             return enqueueing.enqueue_tasks(self._database, tasks, texts, self._clock())
 
     def enqueue_and_claim(self, task: NewTask, worker_id: int) -> Claim | Enqueued:
         texts = enqueueing.texts_of([task])
+        self._refuse_moved()
         now = self._clock()
         with self._database.write():
             (enqueued,) = enqueueing.enqueue_tasks(self._database, [task], texts, now)
@@ -131,6 +134,7 @@ class SQLiteQueue(SettleOneByOne):
         return claimed[0] if claimed else None
 
     def settle(self, endings: Sequence[Ending], then: ClaimRequest | None = None) -> Settled:
+        self._refuse_moved()
         now = self._clock()
         if then is None and len(endings) == 1 and _is_plain(endings[0]):
             done = _complete_one(self._database, endings[0], now)
@@ -141,7 +145,10 @@ class SQLiteQueue(SettleOneByOne):
             rows = [] if then is None else claims.claim_rows(self._database, then, now)
         if then is None:
             return Settled([], stale)
-        return Settled(claims.read_claims(self._database, then.worker_id, rows, now), stale)
+        fresh = claims.read_claims(self._database, then.worker_id, rows, now)
+        if rows and not fresh:  # none of them could be read
+            fresh = claims.claim_next(self._database, then, now)
+        return Settled(fresh, stale)
 
     def checkpoint(
         self,
@@ -155,6 +162,7 @@ class SQLiteQueue(SettleOneByOne):
         now = self._clock()
         stored = Completion(claim=claim, outcome=Outcome.OK, items=items, suspect=suspect, follow_ups=follow_ups)
         texts = enqueueing.texts_of(follow_ups)
+        self._refuse_moved()
         with self._database.write():
             held = endings.save_checkpoint(self._database, claim, value, stored, texts, now)
         if not held:
@@ -178,7 +186,7 @@ class SQLiteQueue(SettleOneByOne):
         return interventions.requeue(self._database, which, self._clock)
 
     def delete(self, which: TaskFilter) -> int:
-        return interventions.delete(self._database, which, self._clock)
+        return interventions.delete(self._database, which)
 
     def purge(
         self, before: Microseconds, states: Collection[TaskStatus], *, after: int = 0, limit: int = 1000
@@ -272,7 +280,7 @@ class SQLiteQueue(SettleOneByOne):
                 f"{self._database.path} was moved, deleted or replaced while it was open: what is written now would be "
                 "lost. Put it back or restore a backup, and start the worker again"
             )
-            raise StoreError(msg)
+            raise StoreMovedError(msg)
 
 
 # These are also names of arguments and methods.
@@ -288,7 +296,7 @@ def path_of(url: str) -> Path:
     """
     try:
         parts = urlsplit(url)
-        path = unquote(parts.path)
+        path = os.fsdecode(unquote_to_bytes(parts.path))
         fits = parts.scheme == "sqlite" and path.strip("/") and "\0" not in path
         if fits and not (parts.netloc or parts.query or parts.fragment):
             return Path(path).expanduser().absolute()

@@ -8,16 +8,23 @@ import os
 import secrets
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from glob import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from ytworker.errors import SchemaError, StoreError
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.schema import VERSION, check_owner
 
 _CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
-_FORGET_WORKERS = "UPDATE worker SET lease_until = 0"
+_LOGS = ("-wal", "-shm", "-journal")
+_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\xd9\xd5\x05\xf9")
+"""How a write-ahead log and a rollback journal begin, see https://www.sqlite.org/fileformat2.html."""
+_STALE_SECONDS = 3_600
+_FORGET_WORKERS = "UPDATE worker SET lease_until = 0, lost = 1"
 
 
 def backup(database: Database, target: Path, *, force: bool) -> None:
@@ -25,18 +32,31 @@ def backup(database: Database, target: Path, *, force: bool) -> None:
     if not force and target.exists():
         msg = f"{target} exists; name another file, or overwrite it with --force"
         raise StoreError(msg)
-    if target.exists() and target.samefile(database.path):
-        msg = f"{target} is the queue itself; name another file"
+    if target.resolve() in {_beside(database.path.resolve(), suffix) for suffix in ("", *_LOGS, "-line")}:
+        msg = f"{target} is the queue itself or belongs to it; name another file"
         raise StoreError(msg)
-    draft = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    draft = _beside(target, f".{secrets.token_hex(4)}.part")
     try:
         with _in_words(target):
+            _sweep(target)
             _write(database, draft)
             _clear_the_way(target)
             draft.replace(target)
             _sync(target.parent)
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _sweep(path: Path) -> None:
+    """Remove drafts that a killed process left here."""
+    for file in path.parent.glob(escape(path.name) + ".*.part*"):
+        if time.time() - file.stat().st_mtime > _STALE_SECONDS:
+            file.unlink(missing_ok=True)
 
 
 def _write(database: Database, draft: Path) -> None:
@@ -52,18 +72,22 @@ def _clear_the_way(target: Path) -> None:
 
     The earlier file takes in its own log first, so that it is whole whatever happens; one that is in use refuses.
     """
-    logs = [target.with_name(target.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
-    if target.exists() and any(log.exists() for log in logs):
+    logs = [log for log in (_beside(target, suffix) for suffix in _LOGS) if log.exists()]
+    if logs and target.exists():
         with closing(sqlite3.connect(target, isolation_level=None)) as earlier:
             earlier.execute("PRAGMA journal_mode = DELETE").fetchall()
-    for log in logs:
-        log.unlink(missing_ok=True)
+    for log in filter(Path.exists, logs):
+        if not log.name.endswith("-shm") and log.read_bytes()[:4] not in {b"", *_MAGIC}:
+            msg = f"{log} lies beside the target and is no log of SQLite's; move it away, or name another target"
+            raise StoreError(msg)
+        log.unlink()
 
 
 def restore(database: Database, source: Path) -> None:
     """Replace everything by the content of a backup.
 
-    Whoever held a lease when the backup was made is long gone: all leases lapse, and the next look rescues their tasks.
+    Whoever held a lease when the backup was made holds none afterwards, also if it still lives: the next look for
+    lapsed leases rescues its tasks.
     """
     if not source.is_file():
         msg = f"there is no backup {source}"
@@ -72,26 +96,26 @@ def restore(database: Database, source: Path) -> None:
         msg = f"{source} is the queue itself; name a backup"
         raise StoreError(msg)
     # Through a private copy: the backup is not changed, not even by a log beside it, and can be brought up to date.
-    draft = database.path.with_name(f"{database.path.name}.{secrets.token_hex(4)}.part")
+    draft = _beside(database.path, f".{secrets.token_hex(4)}.part")
     try:
         with _in_words(source):
+            _sweep(database.path)
             _copy_privately(source, draft)
             _prepare(draft, source, page_size=database.execute("PRAGMA page_size")[0][0])
             with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
                 database.copy_from(copy)
         database.change(_CHECKPOINT)
     finally:
-        for file in draft.parent.glob(draft.name + "*"):
+        for file in draft.parent.glob(escape(draft.name) + "*"):
             file.unlink()
 
 
 def _copy_privately(source: Path, draft: Path) -> None:
-    """Copy a file that may be a plain copy of a queue, so with a log beside it, for our eyes only from the start."""
-    for suffix in ("", "-wal"):
-        origin, target = source.with_name(source.name + suffix), draft.with_name(draft.name + suffix)
-        if origin.exists():
-            target.touch(mode=0o600, exist_ok=False)
-            shutil.copyfile(origin, target)
+    """Copy a backup for our eyes only, through SQLite: it may be a queue that is in use, with a log beside it."""
+    draft.touch(mode=0o600, exist_ok=False)
+    read_only = f"file:{quote(os.fsencode(source.absolute()))}?mode=ro"
+    with closing(sqlite3.connect(read_only, uri=True)) as original, closing(sqlite3.connect(draft)) as copy:
+        original.backup(copy)
 
 
 def _prepare(draft: Path, source: Path, *, page_size: int) -> None:

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from ytworker.errors import StoreError
 from ytworker.queue.protocol import Problem
 from ytworker.queue.sqlite.database import Database
-from ytworker.queue.sqlite.schema import FLAG_KEY_LIVE, FLAG_KEY_QUEUED, FLAG_RUN, READY_KEYS, RECOUNT
+from ytworker.queue.sqlite.schema import (
+    COUNTED,
+    COUNTED_TASKS,
+    FLAG_KEY_LIVE,
+    FLAG_KEY_QUEUED,
+    FLAG_RUN,
+    READY_KEYS,
+    RECOUNT,
+)
 
 _EXAMPLES = 5
 
@@ -36,11 +44,9 @@ _KEY_FLAGS = FLAG_KEY_LIVE | FLAG_KEY_QUEUED
 # A key is held by whoever waits or works, except that one which is unique while queued gives it up with the claim.
 _HOLDS_KEY = f"(t.flags & {FLAG_KEY_LIVE} AND t.status < 3 OR t.flags & {FLAG_KEY_QUEUED} AND t.status IN (0, 2))"
 _ROUNDING = "1e-12 * (1 + clock)"  # a clock moves by a difference, whose last digits are rounded
-_WRONG_COUNT = """
-SELECT y.id FROM task_type y WHERE (queued, claimed, scheduled, completed, dead, cancelled) IS NOT (
-  SELECT count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1), count(*) FILTER (WHERE status = 2),
-         count(*) FILTER (WHERE status = 3), count(*) FILTER (WHERE status = 4), count(*) FILTER (WHERE status = 5)
-    FROM task WHERE type = y.id)
+_DIFFERS = " OR ".join(f"y.{name} <> coalesce(found.{name}, 0)" for name in COUNTED)
+_WRONG_COUNT = f"""
+SELECT y.id FROM task_type y LEFT JOIN ({COUNTED_TASKS}) AS found ON found.type = y.id WHERE {_DIFFERS}
 """
 
 INVARIANTS = (
@@ -83,9 +89,12 @@ INVARIANTS = (
         "claimed_by_nobody",
         "SELECT t.id FROM task t LEFT JOIN worker w ON w.id = t.owner WHERE t.status = 1 AND w.id IS NULL",
         "claimed tasks whose worker is gone: nobody would ever rescue them",
+        # As lapsed workers, so that the next rescue counts the attempt and keeps the history as it always does.
         (
-            f"""UPDATE task SET status = 0, owner = NULL, {READY_KEYS}
-                 WHERE status = 1 AND (owner IS NULL OR owner NOT IN (SELECT id FROM worker))""",
+            "UPDATE task SET owner = 0 WHERE status = 1 AND owner IS NULL",
+            """INSERT INTO worker (id, host, pid, version, started_at, seen_at, lease_until, lost)
+               SELECT DISTINCT owner, 'unknown', 0, '', 0, 0, 0, 1 FROM task
+                WHERE status = 1 AND owner NOT IN (SELECT id FROM worker)""",
         ),
     ),
     Invariant(
@@ -127,9 +136,9 @@ INVARIANTS = (
     Invariant(
         "missing_in_order",
         """SELECT id FROM task WHERE status = 0 AND (
-             rank IS NULL AND EXISTS (SELECT 1 FROM claim_order WHERE name = 'priority' AND offered)
+             rank IS NULL AND EXISTS (SELECT 1 FROM claim_order WHERE name = 'priority' AND filling AND complete)
              OR weight_key IS NULL
-                AND EXISTS (SELECT 1 FROM claim_order WHERE name = 'weighted_random' AND offered))""",
+                AND EXISTS (SELECT 1 FROM claim_order WHERE name = 'weighted_random' AND filling AND complete))""",
         "ready tasks that an order does not know: it would never give them",
         (f"UPDATE task SET {READY_KEYS} WHERE status = 0 AND (rank IS NULL OR weight_key IS NULL)",),
     ),
@@ -144,7 +153,7 @@ INVARIANTS = (
         ),
     ),
     Invariant(
-        "wrong_count", _WRONG_COUNT, "counts by state that do not fit the tasks; `status` would be wrong", (RECOUNT,)
+        "wrong_count", _WRONG_COUNT, "counts by state that do not fit the tasks; `status` would be wrong", RECOUNT
     ),
     Invariant(
         "unreadable_item",

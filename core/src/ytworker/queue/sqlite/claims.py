@@ -13,8 +13,10 @@ is compared, and all their clocks move by what was left of the winner.
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 
+from ytworker.errors import OrderNotOfferedError
 from ytworker.model import SECOND, Claim, Microseconds, Task, TaskStatus
 from ytworker.queue.protocol import ClaimRequest
 from ytworker.queue.sqlite.database import Database, Row
@@ -30,7 +32,15 @@ from ytworker.queue.strategies import (
     WeightedRandomStrategy,
 )
 
-PROMOTED_AT_ONCE = 1_000
+PROMOTED_AT_ONCE = 200
+"""Tasks of all types together that one look makes ready: others wait for the write lock meanwhile."""
+
+MANY_TYPES = 8
+"""From here on a claim asks for the types by a join: a statement with a part for each would have to be built and
+planned for each number of them, and SQLite takes 500 parts at most."""
+
+AGED_WINDOW = 256
+"""Tasks that one look for an aged one passes by; the next look goes on after them."""
 
 _HEADS = {
     FIFOStrategy.name: """
@@ -48,10 +58,20 @@ SELECT id, weight_key - (SELECT clock FROM task_type WHERE name = {name}) AS pla
 }
 """The first of one type in each order; FIFO and LIFO share an index that is always there."""
 
-_AGED = """
-SELECT id, id AS place FROM (
-  SELECT id, at FROM task INDEXED BY ready_id WHERE status = 0 AND type = {type} ORDER BY id LIMIT ?3)
- WHERE at <= ?4"""
+_TAKES = {
+    FIFOStrategy.name: ("ready_id", "TRUE", "id", "t.id"),
+    LIFOStrategy.name: ("ready_id", "TRUE", "id DESC", "t.id DESC"),
+    PriorityStrategy.name: ("ready_priority", "rank IS NOT NULL", "rank, id", "t.rank, t.id"),
+    WeightedRandomStrategy.name: (
+        "ready_weight", "weight_key IS NOT NULL", "weight_key", "t.weight_key - y.clock",
+    ),
+}  # fmt: skip
+"""For many types: the index, what makes it fit, the order within a type, and the order over the first of each."""
+
+_AGED = f"""
+SELECT id, at FROM task INDEXED BY ready_id
+ WHERE status = 0 AND type = (SELECT id FROM task_type WHERE name = ?1) AND id > ?2 ORDER BY id LIMIT {AGED_WINDOW}
+"""
 
 # What a claim holds comes back with it: a second statement would cost more. As bytes, since a damaged text must not
 # stop the fetch of the others.
@@ -61,12 +81,12 @@ _HELD = """
 (SELECT created_at FROM body WHERE id = task.id), (SELECT key FROM body WHERE id = task.id)
 """
 _RESIDUAL = "weight_key - (SELECT clock FROM task_type WHERE id = task.type)"
-_OFFERED = "SELECT 1 FROM claim_order WHERE name = ? AND offered"
+_OFFERED = "SELECT 1 FROM claim_order WHERE name = ? AND filling AND complete"
 
 _PROMOTE = f"""
 UPDATE task SET status = 0, {READY_KEYS} WHERE id IN (
   SELECT id FROM task INDEXED BY due WHERE status = 2 AND type = (SELECT id FROM task_type WHERE name = ?1)
-     AND at <= ?2 ORDER BY at LIMIT {PROMOTED_AT_ONCE})
+     AND at <= ?2 ORDER BY at LIMIT ?3)
 """
 _ADVANCE = "UPDATE task_type SET clock = clock + ?1 WHERE name = ?2"
 _REWIND = "UPDATE task_type SET clock = 0 WHERE name = ? AND clock > 0 AND queued = 0"
@@ -77,7 +97,7 @@ UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1
    AND EXISTS (SELECT 1 FROM worker WHERE id = ?1 AND NOT lost)
 RETURNING id, fence, attempt, priority, flags, NULL, {_HELD}
 """
-_CHECKPOINT = "SELECT checkpoint FROM run WHERE id = ?"
+_CHECKPOINT = "SELECT CAST(checkpoint AS BLOB) FROM run WHERE id = ?"
 _NEXT_DUE = """
 SELECT min(at) FROM task INDEXED BY due WHERE status = 2 AND type = (SELECT id FROM task_type WHERE name = ?)
 """
@@ -95,13 +115,18 @@ def claim_next(database: Database, request: ClaimRequest, now: Microseconds) -> 
 
 
 def claim_rows(database: Database, request: ClaimRequest, now: Microseconds) -> list[Row]:
-    """Claim inside a transaction of the caller's; :func:`read_claims` gives the claims after its commit."""
-    return _take(database, request, now) if request.types and request.limit > 0 else []
+    """Claim inside a transaction of the caller's; :func:`read_claims` gives the claims after its commit.
+
+    The caller's other business must not fail for it, so an order that is not offered gives nothing here.
+    """
+    with suppress(OrderNotOfferedError):
+        return _take(database, request, now) if request.types and request.limit > 0 else []
+    return []
 
 
 def _first_rows(database: Database, request: ClaimRequest, now: Microseconds) -> list[Row]:
     simple = request.strategy.name != WeightedRandomStrategy.name and request.strategy.aging_seconds is None
-    if simple:
+    if simple and (request.limit == 1 or len(request.types) < MANY_TYPES):
         rows = _claim_heads(database, request, request.limit, now, fresh=True)
         if rows:
             return rows
@@ -113,18 +138,16 @@ def _first_rows(database: Database, request: ClaimRequest, now: Microseconds) ->
 
 def _take(database: Database, request: ClaimRequest, now: Microseconds) -> list[Row]:
     """Claim inside a transaction; the usual case, where nothing is due, is one statement."""
-    wanted = request.limit
     rows: list[Row] = []
     if request.strategy.aging_seconds is None:
-        rows = _claim_in_order(database, request, wanted, now, fresh=True)
-    promoted = PROMOTED_AT_ONCE
-    while len(rows) < wanted and promoted == PROMOTED_AT_ONCE:
-        promoted = promote(database, request.types, now)
-        aged = _aged_places(database, request.strategy, wanted - len(rows))
-        if aged:
-            rows += _claim_aged(database, request, aged, now)
-        if len(rows) < wanted:
-            rows += _claim_in_order(database, request, wanted - len(rows), now)
+        rows = _claim_in_order(database, request, request.limit, now, fresh=True)
+    more = len(rows) < request.limit
+    while more:
+        more = promote(database, request.types, now)
+        rows += _claim_aged(database, request, request.limit - len(rows), now)
+        if len(rows) < request.limit:
+            rows += _claim_in_order(database, request, request.limit - len(rows), now)
+        more = more and len(rows) < request.limit
     if not rows:
         _explain_nothing(database, request)
     return rows
@@ -133,23 +156,51 @@ def _take(database: Database, request: ClaimRequest, now: Microseconds) -> list[
 def _claim_in_order(
     database: Database, request: ClaimRequest, wanted: int, now: Microseconds, *, fresh: bool = False
 ) -> list[Row]:
-    rows = _claim_heads(database, request, wanted, now, fresh=fresh)
-    if rows and request.strategy.name == WeightedRandomStrategy.name:
-        database.many(_ADVANCE, [(rows[-1][5], name) for name in set(request.types)])
+    at_once = wanted if len(request.types) < MANY_TYPES else 1
+    rows: list[Row] = []
+    while len(rows) < wanted:
+        found = _claim_heads(database, request, at_once, now, fresh=fresh)
+        if found and request.strategy.name == WeightedRandomStrategy.name:
+            database.many(_ADVANCE, [(found[-1][5], name) for name in set(request.types)])
+        rows += found
+        if len(found) < at_once or at_once == wanted:
+            break
     return rows
 
 
-def _aged_places(database: Database, strategy: ClaimingStrategy, places: int) -> int:
-    if strategy.aging_seconds is None:
-        return 0
-    return sum(database.draws.random() < AGED_SHARE for _ in range(places))
+def _claim_aged(database: Database, request: ClaimRequest, places: int, now: Microseconds) -> list[Row]:
+    """Fill some of the places with tasks that have been ready for too long, longest first."""
+    seconds = request.strategy.aging_seconds
+    if seconds is None:
+        return []
+    rows: list[Row] = []
+    for _ in range(sum(database.draws.random() < AGED_SHARE for _ in range(places))):
+        overdue = [_overdue(database, name, now - round(seconds * SECOND)) for name in dict.fromkeys(request.types)]
+        candidates = [each for each in overdue if each is not None]
+        if not candidates:
+            break
+        _, task_id, name = min(candidates)
+        database.aged[name] = task_id
+        rows += claim_one(database, request.worker_id, task_id, now)
+    return rows
 
 
-def _claim_aged(database: Database, request: ClaimRequest, wanted: int, now: Microseconds) -> list[Row]:
-    seconds = request.strategy.aging_seconds or 0
-    names = tuple(dict.fromkeys(request.types))
-    values = (request.worker_id, now, wanted, now - round(seconds * SECOND), *names)
-    return sorted(database.execute(_claim_sql("aged", len(names), many=wanted > 1, fresh=False), values))
+def _overdue(database: Database, name: str, since: Microseconds) -> tuple[Microseconds, int, str] | None:
+    """Find a task of one type that has been ready since before ``since``: when, its id, and the type.
+
+    The look goes round: it starts after the task that was found last. Otherwise tasks that always come back, with the
+    lowest ids, would hide those behind them for ever.
+    """
+    after = database.aged.get(name, 0)
+    for start in (after, 0) if after else (0,):
+        rows = database.execute(_AGED, (name, start))
+        for task_id, at in rows:
+            if at <= since:
+                return at, task_id, name
+        if len(rows) == AGED_WINDOW:
+            database.aged[name] = rows[-1][0]
+            return None
+    return None
 
 
 def _claim_heads(
@@ -160,8 +211,12 @@ def _claim_heads(
     if order not in _HEADS:
         raise _not_offered(database, request.strategy)
     names = tuple(dict.fromkeys(request.types))
-    sql = _claim_sql(order, len(names), many=wanted > 1, fresh=fresh)
-    rows = database.execute(sql, (request.worker_id, now, wanted, *names))
+    if len(names) < MANY_TYPES:
+        sql = _claim_sql(order, len(names), many=wanted > 1, fresh=fresh)
+        rows = database.execute(sql, (request.worker_id, now, wanted, *names))
+    else:
+        sql = _claim_sql(order, 0, many=False, fresh=fresh)
+        rows = database.execute(sql, (request.worker_id, now, 1, json.dumps(names)))
     return rows if len(rows) < 2 else sorted(rows, key=_PLACES[order])  # noqa: PLR2004 - RETURNING has no order
 
 
@@ -185,9 +240,9 @@ def _is_offered(database: Database, strategy: ClaimingStrategy) -> bool:
     return strategy.name in _ALWAYS or bool(database.execute(_OFFERED, (strategy.name,)))
 
 
-def _not_offered(database: Database, strategy: ClaimingStrategy) -> ValueError:
+def _not_offered(database: Database, strategy: ClaimingStrategy) -> OrderNotOfferedError:
     offered = [name for name in _HEADS if name in _ALWAYS or database.execute(_OFFERED, (name,))]
-    return ValueError(
+    return OrderNotOfferedError(
         f"this queue does not offer the claim order {strategy.name!r}; it offers: {', '.join(sorted(offered))}. "
         "The setting `orders` says which orders it keeps"
     )
@@ -196,9 +251,12 @@ def _not_offered(database: Database, strategy: ClaimingStrategy) -> ValueError:
 _ALWAYS = frozenset({FIFOStrategy.name, LIFOStrategy.name})
 
 
-def promote(database: Database, types: Sequence[str], now: Microseconds) -> int:
-    """Make what is due ready, some at a time, inside a transaction of the caller's; gives the most of any type."""
-    return max((database.change(_PROMOTE, (name, now)) for name in set(types)), default=0)
+def promote(database: Database, types: Sequence[str], now: Microseconds) -> bool:
+    """Make what is due ready, some at a time, inside a transaction of the caller's; tells whether more may be due."""
+    names = set(types)
+    share = max(1, PROMOTED_AT_ONCE // max(1, len(names)))
+    made_ready = [database.change(_PROMOTE, (name, now, share)) for name in names]
+    return share in made_ready
 
 
 def promote_all(database: Database, now: Microseconds) -> None:
@@ -228,7 +286,7 @@ def read_claims(database: Database, worker_id: int, rows: Sequence[Row], now: Mi
     for row in rows:
         try:
             claims.append(_claim_of(database, worker_id, row, now))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             park(database, worker_id, row, error, now)
     return claims
 
@@ -241,7 +299,7 @@ def _claim_of(database: Database, worker_id: int, row: Row, now: Microseconds) -
         raise TypeError(msg)
     if flags & (FLAG_RUN | FLAG_ERRORS):
         saved = database.execute(_CHECKPOINT, (task_id,))
-        checkpoint = json.loads(saved[0][0]) if saved and saved[0][0] is not None else None
+        checkpoint = json.loads(saved[0][0].decode()) if saved and saved[0][0] is not None else None
         return Claim(get_task(database, task_id), worker_id, fence, checkpoint)
     task = Task(
         id=task_id,
@@ -267,27 +325,41 @@ def next_due_at(database: Database, types: Sequence[str]) -> Microseconds | None
 
 @lru_cache(maxsize=256)
 def _claim_sql(order: str, types: int, *, many: bool, fresh: bool) -> str:
-    """Build the claim from constants: ?1 the worker, ?2 now, ?3 how many, for aged tasks ?4 since when, then types."""
-    first = 5 if order == "aged" else 4
-    names = [f"?{first + number}" for number in range(types)]
-    numbers = [f"(SELECT id FROM task_type WHERE name = {name})" for name in names]
-    head = _AGED if order == "aged" else _HEADS[order]
-    heads = [head.format(name=name, type=number) for name, number in zip(names, numbers, strict=True)]
-    chosen = heads[0] if types == 1 else " UNION ALL ".join(f"SELECT * FROM ({head})" for head in heads)
-    ids = f"SELECT id FROM ({chosen})" + ("" if types == 1 else " ORDER BY place, id LIMIT ?3")
-    due = f"SELECT 1 FROM task INDEXED BY due WHERE status = 2 AND type IN ({', '.join(numbers)}) AND at <= ?2"
+    """Build the claim from constants: ?1 the worker, ?2 now, ?3 how many, then the types, or for 0 all as JSON."""
+    ids, due = _ids_of_few(order, types) if types else _ids_of_many(order)
     conditions = [
         f"id {'IN' if many else '='} ({ids})",
         "EXISTS (SELECT 1 FROM worker WHERE id = ?1 AND NOT lost)",
         *([f"NOT EXISTS ({due})"] if fresh else []),
-        *(
-            []
-            if order in {*_ALWAYS, "aged"}
-            else [f"EXISTS (SELECT 1 FROM claim_order WHERE name = '{order}' AND offered)"]
-        ),
+        *([] if order in _ALWAYS else [f"EXISTS ({_OFFERED.replace('?', repr(order))})"]),
     ]
     residual = _RESIDUAL if order == WeightedRandomStrategy.name else "NULL"
     return (
         "UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2, claimed_at = ?2 "
         f"WHERE {' AND '.join(conditions)} RETURNING id, fence, attempt, priority, flags, {residual}, {_HELD}"
+    )
+
+
+def _ids_of_few(order: str, types: int) -> tuple[str, str]:
+    """Give the statements that find the first tasks of some types, and whether any is due."""
+    names = [f"?{4 + number}" for number in range(types)]
+    numbers = [f"(SELECT id FROM task_type WHERE name = {name})" for name in names]
+    heads = [_HEADS[order].format(name=name, type=number) for name, number in zip(names, numbers, strict=True)]
+    chosen = heads[0] if types == 1 else " UNION ALL ".join(f"SELECT * FROM ({head})" for head in heads)
+    ids = f"SELECT id FROM ({chosen})" + ("" if types == 1 else " ORDER BY place, id LIMIT ?3")
+    due = f"SELECT 1 FROM task INDEXED BY due WHERE status = 2 AND type IN ({', '.join(numbers)}) AND at <= ?2"
+    return ids, due
+
+
+def _ids_of_many(order: str) -> tuple[str, str]:
+    """Give the same for any number of types, whose names are a JSON array, and for one task."""
+    index, fits, within, over = _TAKES[order]
+    wanted = "y.name IN (SELECT value FROM json_each(?4))"
+    head = (
+        f"SELECT id FROM task INDEXED BY {index} WHERE status = 0 AND {fits} AND type = y.id ORDER BY {within} LIMIT 1"
+    )
+    due = "SELECT 1 FROM task INDEXED BY due WHERE status = 2 AND type = y.id AND at <= ?2"
+    return (
+        f"SELECT t.id FROM task_type y JOIN task t ON t.id = ({head}) WHERE {wanted} ORDER BY {over} LIMIT ?3",
+        f"SELECT 1 FROM task_type y WHERE {wanted} AND EXISTS ({due})",
     )

@@ -5,14 +5,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from ytworker.errors import SchemaError, StoreError
-from ytworker.queue.sqlite.files import identity, make_private
+from ytworker.queue.sqlite.files import close_to_others, identity, make_place
 from ytworker.queue.sqlite.schema import check_owner, migrate
 from ytworker.queue.sqlite.turns import Line, is_busy
 
@@ -52,6 +52,7 @@ class Database:
 
     Attributes:
         found_version: The schema version that the file had when it was opened; 0 for a new one.
+        aged: The task of each type after which the next look for aged ones starts.
 
     Raises:
         StoreError: The file cannot be opened, in words that say why.
@@ -69,12 +70,13 @@ class Database:
         self.draws = draws or random.Random()
         self.events = events
         self.found_version = 0
+        self.aged: dict[str, int] = {}
         self._line = Line(path.with_name(path.name + "-line"), _BUSY_TIMEOUT_SECONDS)
         self._transaction = _Transaction(self)
         try:
             with _opening:
-                make_private(path)
-                self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, cached_statements=256)
+                make_place(path)
+                self._connection = _connect(path)
             self._identity = identity(path)
             try:
                 self._configure(durability)
@@ -88,6 +90,7 @@ class Database:
         connection = self._connection
         # Before the pragmas, since journal_mode changes the file. Reading may find a file that is just being made.
         self._line.wait_for(lambda: check_owner(connection))
+        close_to_others(self.path)  # only now, since it is ours
         for pragma in _PRAGMAS:
             self._line.wait_for(partial(connection.execute, pragma)).fetchall()
         self._use_wal()
@@ -103,13 +106,16 @@ class Database:
         deadline = time.monotonic() + _BUSY_TIMEOUT_SECONDS
         while True:
             try:
-                self._connection.execute(_WAL).fetchall()
+                ((mode,),) = self._connection.execute(_WAL).fetchall()
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() >= deadline:
                     raise
                 time.sleep(_WAL_RETRY_SECONDS)
             else:
-                return
+                break
+        if mode != "wal":
+            msg = f"{self.path}: this place allows no write-ahead log. Name a local disk with --queue"
+            raise StoreError(msg)
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""
@@ -141,13 +147,20 @@ class Database:
         """Run one statement for many rows, inside a transaction; texts must be :func:`storable`."""
         try:
             self._connection.executemany(sql, rows)
+        except _UNSTORABLE as error:
+            msg = f"{self.path}: a number or a text cannot be stored ({error})"
+            raise StoreError(msg) from error
         except _DAMAGE as error:
             raise self._in_words(error) from error
 
     def stream(self, sql: str, values: Sequence[Any] = ()) -> Generator[Row, None, None]:
-        """Run one SELECT and give its rows one by one; they all come from one snapshot."""
+        """Run one SELECT and give its rows one by one; they all come from one snapshot.
+
+        It has a connection of its own: a snapshot that is held open would keep this one from writing.
+        """
         try:
-            yield from self._connection.execute(sql, [storable(value) for value in values])
+            with closing(_connect(self.path)) as connection:
+                yield from self._line.wait_for(partial(connection.execute, sql, [storable(value) for value in values]))
         except _DAMAGE as error:
             raise self._in_words(error) from error
 
@@ -165,7 +178,7 @@ class Database:
     def copy_from(self, other: sqlite3.Connection) -> None:
         """Replace everything by another database's content, in one transaction here."""
         try:
-            self._line.wait_for(lambda: other.backup(self._connection))
+            self._line.wait_for(lambda: other.backup(self._connection, progress=_refuse_to_wait))
         except _DAMAGE as error:
             raise self._in_words(error) from error
 
@@ -226,6 +239,25 @@ class _Transaction:
                 connection.execute("ROLLBACK")
 
 
+def _refuse_to_wait(status: int, _left: int, _pages: int) -> None:
+    """Raise where SQLite's copying would wait for a lock: it waits without a limit, and no signal gets through."""
+    if status & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, cached_statements=256)
+    connection.text_factory = _text
+    return connection
+
+
+def _text(raw: bytes) -> str:
+    """Read a text of the file; a damaged one must not keep the others from being read."""
+    return raw.decode("utf-8", "replace")
+
+
 def storable(value: Any) -> Any:
     """Give a value that SQLite takes: half a surrogate pair, from a text that was cut, becomes a question mark."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
@@ -255,7 +287,7 @@ _MEANINGS = {
     "No space left": "the disk is full. Nothing was lost; free some space and start again",
     "unable to open": "the queue cannot be opened. Check that the folder exists and may be written",
     "not a database": "this is not a queue of ytworker. Name another file with --queue",
-    "malformed": "the file is damaged. Keep a copy, and restore a backup",
+    "malformed": "the file is damaged. Move it and what lies beside it (-wal, -shm) away, then restore a backup",
     "locked": "another process held the queue for too long, perhaps one that was stopped. Try again",
     "no such table": "another version of ytworker has changed the queue since it was opened. Start again",
     "no such column": "another version of ytworker has changed the queue since it was opened. Start again",

@@ -33,7 +33,7 @@ UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("done.outcome")}
   FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS owner,
                json_extract(value, '$[2]') AS fence, json_extract(value, '$[3]') AS outcome FROM json_each(?2)) AS done
  WHERE task.id = done.id AND task.status = 1 AND task.owner = done.owner AND task.fence = done.fence
-RETURNING id
+RETURNING id, task.owner, task.fence
 """
 _KILL = f"UPDATE task SET status = 4, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE {_FENCE}"
 _RETRY = f"UPDATE task SET status = 2, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE {_FENCE}"
@@ -123,19 +123,23 @@ def _complete(database: Database, ending: Completion, now: Microseconds) -> bool
 
 
 def _complete_many(database: Database, endings: Sequence[Completion], now: Microseconds) -> list[Ending]:
-    rows = [(*_fence(ending.claim), OUTCOME_CODES[_outcome(ending)]) for ending in endings]
-    done = {task_id for (task_id,) in database.execute(_COMPLETE_MANY, (now, json.dumps(rows)))}
+    first: dict[tuple[int, int, int], int] = {}
+    for ending in endings:
+        first.setdefault(_fence(ending.claim), OUTCOME_CODES[_outcome(ending)])
+    rows = [(*fence, outcome) for fence, outcome in first.items()]
+    done = set(database.execute(_COMPLETE_MANY, (now, json.dumps(rows))))
     stale: list[Ending] = []
     for ending in endings:
-        if ending.claim.task.id in done:
-            done.discard(ending.claim.task.id)  # said twice in one batch, the second is stale
+        if _fence(ending.claim) in done:
+            done.discard(_fence(ending.claim))  # said twice in one batch, the second is stale
         else:
             stale.append(ending)
     return stale
 
 
 def _fail(database: Database, ending: Failure, now: Microseconds) -> bool:
-    dies = ending.retry_at is None
+    # Whatever was decided: nobody runs more often than the task allows.
+    dies = ending.retry_at is None or ending.claim.task.attempt >= ending.claim.task.max_attempts
     at, sql = (now, _KILL) if dies else (ending.retry_at, _RETRY)
     if not database.change(sql, (at, *_fence(ending.claim))):
         return False

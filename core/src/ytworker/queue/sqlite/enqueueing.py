@@ -37,6 +37,8 @@ UPDATE task SET priority = ?2, rank = CASE WHEN rank IS NULL THEN NULL ELSE -?2 
                     + (weight_key - (SELECT clock FROM task_type WHERE id = task.type)) * priority / ?2
  WHERE id = ?1 AND status IN (0, 2) AND priority < ?2
 """
+# What an attempt found under the old parameters says nothing under the new ones; for whom the task waits stays true.
+_START_OVER = "UPDATE run SET checkpoint = NULL, done = NULL, total = NULL, note = NULL WHERE id = ?"
 _ATTEMPT = "SELECT attempt FROM task WHERE id = ?"
 
 _UNIQUE_FLAGS = {UniqueWhile.LIVE: FLAG_KEY_LIVE, UniqueWhile.QUEUED: FLAG_KEY_QUEUED}
@@ -139,6 +141,8 @@ class _Bulk:
         changed = False
         if task.on_conflict == OnConflict.REPLACE:
             changed = self.database.change(_REPLACE, (holder, text)) == 1
+            if changed:
+                self.database.change(_START_OVER, (holder,))
         elif task.on_conflict == OnConflict.RAISE_PRIORITY:
             changed = self.database.change(_RAISE, (holder, task.priority)) == 1
         if changed:

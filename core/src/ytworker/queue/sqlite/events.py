@@ -8,7 +8,7 @@ another way than by completion, its claim and its ending are written together.
 from dataclasses import dataclass
 from typing import Any
 
-from ytworker.model import Claim, Microseconds
+from ytworker.model import Claim, Microseconds, Outcome
 from ytworker.queue.protocol import Event
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.schema import OUTCOMES
@@ -79,7 +79,7 @@ def list_events(database: Database, task_id: int) -> list[Event]:
     for status, at, claimed_at, owner, attempt, outcome in database.execute(_ROW, (task_id,)):
         told.append((claimed_at, "claimed", owner, attempt, None))
         if status == _COMPLETED:
-            told.append((at, "completed", owner, attempt, OUTCOMES[outcome].value))
+            told.append((at, "completed", owner, attempt, OUTCOMES.get(outcome, Outcome.SUSPECT).value))
     return [
         Event(task_id=task_id, at=at, kind=kind, worker_id=worker, attempt=attempt, note=note)
         for at, kind, worker, attempt, note in told

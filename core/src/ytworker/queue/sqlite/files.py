@@ -22,7 +22,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
     {
         "afpfs", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.ceph", "fuse.davfs2", "fuse.gcsfuse",
         "fuse.glusterfs", "fuse.goofys", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre",
-        "macfuse", "nfs", "nfs3", "nfs4", "smb2", "smb3", "smbfs", "webdav",
+        "macfuse", "nfs", "nfs3", "nfs4", "smb2", "smb3", "smbfs", "vboxsf",
+        "vmhgfs", "fuse.vmhgfs-fuse", "webdav",
     }
 )  # fmt: skip
 """File systems on which several machines see one file but not one shared memory, as the write-ahead log needs it.
@@ -33,11 +34,11 @@ A root that is one of these (some sandboxes and network-booted machines) is let 
 _OTHERS_WRITE = 0o022
 
 
-def make_private(path: Path) -> None:
-    """Make file and folder for their owner only; SQLite gives its log files the mode of the database.
+def make_place(path: Path) -> None:
+    """Make folder and file for their owner only, where they are not there.
 
     Raises:
-        OSError: It cannot be made, or not be written.
+        OSError: It cannot be made, or not be written, or is no file.
         StoreError: It lies on a network file system.
     """
     folder = path.parent
@@ -47,13 +48,21 @@ def make_private(path: Path) -> None:
     with suppress(FileExistsError):  # as it mostly does; or another process makes it in this moment
         if not path.exists():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        msg = f"{path}: this is a device or a pipe, a file is wanted. Name one with --queue"
+        raise StoreError(msg)
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
     if not os.access(path, os.R_OK | os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def close_to_others(path: Path) -> None:
+    """Take from others what they may do with a queue; SQLite gives its log files the mode of the database."""
+    status = path.stat()
     if status.st_mode & 0o077 and status.st_uid == os.geteuid():
         log.warning("%s could be read by others; its mode is 0600 now", path)
         path.chmod(0o600)  # somebody copied it there; parameters are nobody else's business
@@ -74,7 +83,11 @@ def refuse_network(path: Path) -> None:
     Raises:
         StoreError: The file would lie on a network file system.
     """
-    kind = file_system_of(path.resolve(), _mounts())
+    try:
+        place = path.resolve()
+    except RuntimeError as error:  # OSError from Python 3.13 on
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
+    kind = file_system_of(place, _mounts())
     if kind in NETWORK_FILE_SYSTEMS:
         msg = (
             f"{path}: this is a network file system ({kind}), where SQLite's write-ahead log is not safe: "

@@ -39,6 +39,7 @@ _DELETE = tuple(
 
 _ENDED_STATES = frozenset({TaskStatus.COMPLETED, TaskStatus.DEAD, TaskStatus.CANCELLED})
 _LIVE = (TaskStatus.QUEUED, TaskStatus.SCHEDULED, TaskStatus.CLAIMED)
+_ALWAYS: Microseconds = 2**63 - 1
 _BURIED = (TaskStatus.DEAD, TaskStatus.CANCELLED)
 
 
@@ -72,10 +73,10 @@ def requeue(database: Database, which: TaskFilter, clock: Callable[[], Microseco
     return Requeued(done, skipped)
 
 
-def delete(database: Database, which: TaskFilter, clock: Callable[[], Microseconds]) -> int:
+def delete(database: Database, which: TaskFilter) -> int:
     """Delete ended tasks with their history."""
     codes = {STATUS_CODES[state] for state in _ENDED_STATES}
-    return sum(_delete(database, ids, clock() + 1, codes) for ids in _chunks(database, which, _ENDED_STATES))
+    return sum(_delete(database, ids, _ALWAYS, codes) for ids in _chunks(database, which, _ENDED_STATES))
 
 
 def purge(database: Database, before: Microseconds, states: Collection[TaskStatus], after: int, limit: int) -> Purged:

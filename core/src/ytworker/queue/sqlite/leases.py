@@ -18,7 +18,7 @@ _ADD = "INSERT INTO worker (id, host, pid, version, started_at, seen_at, lease_u
 _RENEW = "UPDATE worker SET seen_at = ?, lease_until = ? WHERE id = ? AND NOT lost"
 _LAPSED = "SELECT id FROM worker WHERE lease_until < ?1 OR lost"
 _MARK_LAPSED = "UPDATE worker SET lost = 1 WHERE id = ? AND (lease_until < ? OR lost)"
-_MARK = "UPDATE worker SET lost = 1 WHERE id = ?"
+_MARK = "UPDATE worker SET lost = 1 WHERE id = ? AND NOT lost"
 _REMOVE = "DELETE FROM worker WHERE id = ? RETURNING host, pid"
 _ANY_CLAIMED = "SELECT 1 FROM task_type WHERE claimed > 0 LIMIT 1"
 # No index: it would cost every claim and every finish a third more. This reads the narrow rows once, and only when
@@ -57,8 +57,9 @@ def list_workers(database: Database) -> list[WorkerInfo]:
 
 
 def remove_worker(database: Database, worker_id: int, now: Microseconds) -> None:
-    """Give a lease back in good order."""
-    database.change(_MARK, (worker_id,))
+    """Give a lease back in good order; one that has lapsed is left to the rescue, for which the attempts count."""
+    if not database.change(_MARK, (worker_id,)):
+        return
     held = _held(database, worker_id)
     with database.write():
         for task_id, attempt, claimed_at, _ in database.execute(_STILL_HELD, (held, worker_id)):

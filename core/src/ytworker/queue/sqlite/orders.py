@@ -6,6 +6,7 @@ wanted any more is cleared in the same way, and then costs nothing.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.strategies import FIFOStrategy, LIFOStrategy, PriorityStrategy, WeightedRandomStrategy
@@ -14,13 +15,17 @@ CHUNK = 1_000
 
 ALWAYS = frozenset({FIFOStrategy.name, LIFOStrategy.name})
 
-_OFFERED = "SELECT name FROM claim_order WHERE offered"
-_STATE = "SELECT filling, offered, cursor FROM claim_order WHERE name = ?"
-_NEXT = "SELECT max(id) FROM (SELECT id FROM task WHERE id > ? ORDER BY id LIMIT ?)"
-_MOVE = "UPDATE claim_order SET cursor = ? WHERE name = ?"
-_DONE = "UPDATE claim_order SET offered = filling, cursor = 0 WHERE name = ?"
-_START = "UPDATE claim_order SET filling = ?2, offered = 0, cursor = 0 WHERE name = ?1"
+_OFFERED = "SELECT name FROM claim_order WHERE filling AND complete"
+_STATE = "SELECT filling, complete, cursor, generation FROM claim_order WHERE name = ?"
+_START = """
+UPDATE claim_order SET filling = ?2, complete = 0, cursor = 0, generation = generation + 1
+ WHERE name = ?1 AND filling <> ?2 AND complete
+"""
 _START_CLOCK = "UPDATE task_type SET clock = CASE WHEN ? THEN 0 END"
+_NEXT = "SELECT max(id) FROM (SELECT id FROM task WHERE id > ? ORDER BY id LIMIT ?)"
+_IS_AT = "SELECT 1 FROM claim_order WHERE name = ? AND generation = ? AND cursor = ? AND NOT complete"
+_MOVE = "UPDATE claim_order SET cursor = ? WHERE name = ?"
+_DONE = "UPDATE claim_order SET complete = 1, cursor = 0 WHERE name = ?"
 
 _KEY = {PriorityStrategy.name: "rank", WeightedRandomStrategy.name: "weight_key"}
 _FILL = {
@@ -45,35 +50,46 @@ def offer(database: Database, wanted: Collection[str]) -> None:
         _bring(database, name, filling=name in wanted)
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Where an order is: which way its keys go, whether all have gone there, and how far they are."""
+
+    filling: bool
+    complete: bool
+    cursor: int
+    generation: int
+
+
 def _bring(database: Database, name: str, *, filling: bool) -> None:
-    now_filling, is_offered, _ = _state(database, name)
-    if now_filling != filling:
-        if filling:
-            _work_off(database, name)  # keys of an earlier time must be gone before new ones come
-        with database.write():
-            database.change(_START, (name, int(filling)))
-            if name == WeightedRandomStrategy.name:
-                database.change(_START_CLOCK, (int(filling),))
-    elif is_offered == filling and not _unfinished(database, name):
-        return
+    """Work off what another direction left undone, turn round if need be, and work off that."""
+    while True:
+        _work_off(database, name)
+        if _state(database, name).filling == filling or _turn(database, name, filling=filling):
+            break
     _work_off(database, name)
 
 
-def _work_off(database: Database, name: str) -> None:
-    """Fill or clear what was ready before, chunk by chunk; gone on with after an interruption."""
-    filling, is_offered, cursor = _state(database, name)
-    if is_offered:
-        return
-    while (last := _last_of_chunk(database, cursor)) is not None:
-        with database.write():
-            if _state(database, name)[0] != filling:  # somebody else wants it the other way round by now
-                return
-            database.change(_chunk_sql(name, filling=filling), (cursor, last))
-            database.change(_MOVE, (last, name))
-        cursor = last
+def _turn(database: Database, name: str, *, filling: bool) -> bool:
+    """Start the other direction, unless somebody else was faster; the clocks start over with the keys."""
     with database.write():
-        if _state(database, name)[0] == filling:
-            database.change(_DONE, (name,))
+        turned = database.change(_START, (name, int(filling))) == 1
+        if turned and name == WeightedRandomStrategy.name:
+            database.change(_START_CLOCK, (int(filling),))
+    return turned
+
+
+def _work_off(database: Database, name: str) -> None:
+    """Fill or clear what was ready before, chunk by chunk; gone on with after an interruption, by anybody."""
+    while not (state := _state(database, name)).complete:
+        last = _last_of_chunk(database, state.cursor)
+        with database.write():
+            if not database.execute(_IS_AT, (name, state.generation, state.cursor)):
+                continue  # somebody else has done this chunk, or has turned round
+            if last is None:
+                database.change(_DONE, (name,))
+            else:
+                database.change(_chunk_sql(name, filling=state.filling), (state.cursor, last))
+                database.change(_MOVE, (last, name))
 
 
 def _chunk_sql(name: str, *, filling: bool) -> str:
@@ -87,10 +103,6 @@ def _last_of_chunk(database: Database, cursor: int) -> int | None:
     return last if last is None else int(last)
 
 
-def _unfinished(database: Database, name: str) -> bool:
-    return _state(database, name)[2] > 0
-
-
-def _state(database: Database, name: str) -> tuple[bool, bool, int]:
-    ((filling, is_offered, cursor),) = database.execute(_STATE, (name,))
-    return bool(filling), bool(is_offered), int(cursor)
+def _state(database: Database, name: str) -> _State:
+    ((filling, complete, cursor, generation),) = database.execute(_STATE, (name,))
+    return _State(bool(filling), bool(complete), int(cursor), int(generation))

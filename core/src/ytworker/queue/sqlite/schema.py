@@ -137,16 +137,25 @@ rank = (SELECT -task.priority FROM claim_order WHERE name = 'priority' AND filli
 weight_key = (SELECT clock FROM task_type WHERE id = task.type) + exponential() / priority
 """
 
-_COUNTED = ("queued", "claimed", "scheduled", "completed", "dead", "cancelled")
+COUNTED = ("queued", "claimed", "scheduled", "completed", "dead", "cancelled")
 """The columns of ``task_type`` that count tasks; the place in this tuple is the code of the state."""
 
 _STEP = ", ".join(
-    f"{name} = {name} + (NEW.status = {code}) - (OLD.status = {code})" for code, name in enumerate(_COUNTED)
+    f"{name} = {name} + (NEW.status = {code}) - (OLD.status = {code})" for code, name in enumerate(COUNTED)
 )
-_LESS = ", ".join(f"{name} = {name} - (OLD.status = {code})" for code, name in enumerate(_COUNTED))
-RECOUNT = "UPDATE task_type SET " + ", ".join(
-    f"{name} = (SELECT count(*) FROM task WHERE type = task_type.id AND status = {code})"
-    for code, name in enumerate(_COUNTED)
+_LESS = ", ".join(f"{name} = {name} - (OLD.status = {code})" for code, name in enumerate(COUNTED))
+COUNTED_TASKS = (
+    "SELECT type, "
+    + ", ".join(f"count(*) FILTER (WHERE status = {code}) AS {name}" for code, name in enumerate(COUNTED))
+    + " FROM task GROUP BY type"
+)
+"""The tasks of each type by state, counted in one pass."""
+
+RECOUNT = (
+    "UPDATE task_type SET " + ", ".join(f"{name} = 0" for name in COUNTED),
+    "UPDATE task_type SET "
+    + ", ".join(f"{name} = found.{name}" for name in COUNTED)
+    + f" FROM ({COUNTED_TASKS}) AS found WHERE found.type = task_type.id",
 )
 
 _FOUR_ORDERS = (
@@ -166,13 +175,13 @@ _FOUR_ORDERS = (
     "CREATE INDEX due ON task (type, at) WHERE status = 2",
     # `clock` is NULL while weighted random is not filled. The counts are kept by triggers.
     "ALTER TABLE task_type ADD COLUMN clock REAL",
-    *(f"ALTER TABLE task_type ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0" for name in _COUNTED),
-    # `filling`: rows that become ready get their key. `offered`: every ready row has one. `cursor`: how far the rows
-    # that were ready before have been filled, or cleared while `filling` is 0.
+    *(f"ALTER TABLE task_type ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0" for name in COUNTED),
+    # `filling`: rows that become ready get their key, or get none. `complete`: so it is for all ready rows. `cursor`:
+    # how far those that were ready before have been worked off. `generation`: rises with each change of direction.
     """CREATE TABLE claim_order (
-         name TEXT PRIMARY KEY, filling INTEGER NOT NULL, offered INTEGER NOT NULL,
-         cursor INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID""",
-    "INSERT INTO claim_order (name, filling, offered) VALUES ('priority', 1, 1), ('weighted_random', 1, 1)",
+         name TEXT PRIMARY KEY, filling INTEGER NOT NULL, complete INTEGER NOT NULL,
+         cursor INTEGER NOT NULL DEFAULT 0, generation INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID""",
+    "INSERT INTO claim_order (name, filling, complete) VALUES ('priority', 1, 1), ('weighted_random', 1, 1)",
     "ALTER TABLE worker ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE hit ADD COLUMN type INTEGER",
     "UPDATE hit SET type = (SELECT type FROM body WHERE id = hit.task)",
@@ -187,7 +196,7 @@ _FOUR_ORDERS = (
          + (EXISTS (SELECT 1 FROM error WHERE task = task.id)) * {FLAG_ERRORS}
          + (EXISTS (SELECT 1 FROM hit WHERE task = task.id)) * {FLAG_ITEMS}""",
     "UPDATE task_type SET clock = 0",
-    RECOUNT,
+    *RECOUNT,
     f"UPDATE task SET {READY_KEYS} WHERE status = 0",
     f"""CREATE TRIGGER task_counted AFTER UPDATE OF status ON task BEGIN
          UPDATE task_type SET {_STEP} WHERE id = NEW.type; END""",

@@ -84,7 +84,7 @@ def _source(row: Row) -> SourceState:
         cooling_until=until,
         reason=reason,
         strikes=strikes,
-        error_class=None if error_class is None else ErrorClass(error_class),
+        error_class=ErrorClass(error_class) if error_class in set(ErrorClass) else None,
         paused_until=paused_until,
         pause_reason=pause_reason,
         paused_by=paused_by,

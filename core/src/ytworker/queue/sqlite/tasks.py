@@ -30,6 +30,10 @@ _DETAILS = """
   LEFT JOIN error e ON e.id = (SELECT max(id) FROM error WHERE task = s.id)
 """
 _GET = _SELECT + _FROM + _DETAILS + " WHERE s.id = ?"
+_IDS_OF = """
+SELECT id FROM task WHERE id IN (SELECT value FROM json_each(?1))
+   AND (?2 IS NULL OR status IN (SELECT value FROM json_each(?2))) AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4
+"""
 # A filter is a JSON array; NULL means any. So the text of the statement never depends on what is asked for.
 _WHERE = """
  WHERE (?1 IS NULL OR s.id IN (SELECT value FROM json_each(?1)))
@@ -72,7 +76,10 @@ def list_ids(
     database: Database, which: TaskFilter, states: Collection[TaskStatus], *, below: int | None, limit: int
 ) -> list[int]:
     """Read the ids of the tasks in ``states`` that a filter lets through, newest first, below an id."""
-    return [row[0] for row in database.execute(_IDS, _values(which, states, below, limit))]
+    values = _values(which, states, below, limit)
+    if which == TaskFilter(ids=which.ids, states=which.states, limit=which.limit) and which.ids is not None:
+        return [row[0] for row in database.execute(_IDS_OF, (values[0], values[1], below, limit))]
+    return [row[0] for row in database.execute(_IDS, values)]
 
 
 def list_attempts(database: Database, task_id: int) -> list[Attempt]:
@@ -101,7 +108,9 @@ def oldest_ready_at(database: Database) -> Microseconds | None:
 
 
 def _values(which: TaskFilter, states: Collection[TaskStatus] | None, below: int | None, limit: int) -> tuple[Any, ...]:
-    wanted = [state for state in which.states if states is None or state in states] if which.states else states
+    wanted = states
+    if which.states is not None:
+        wanted = [state for state in which.states if states is None or state in states]
     codes = None if wanted is None else json.dumps([STATUS_CODES[state] for state in wanted])
     return (
         _any(which.ids),
@@ -116,8 +125,8 @@ def _values(which: TaskFilter, states: Collection[TaskStatus] | None, below: int
     )
 
 
-def _any(values: Any) -> str | None:
-    return json.dumps(list(values)) if values else None
+def _any(values: Collection[Any] | None) -> str | None:
+    return None if values is None else json.dumps(list(values))
 
 
 def _task(row: Row) -> Task:
@@ -153,7 +162,7 @@ _LOST = "its parameters cannot be read; `ytworker db check` tells more"
 
 
 def _params(text: bytes | None) -> tuple[bool, dict[str, Any]]:
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         params = json.loads(text.decode()) if text is not None else None
         if isinstance(params, dict):
             return True, params

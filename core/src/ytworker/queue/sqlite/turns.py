@@ -1,9 +1,10 @@
 """Waiting for the write lock, fairly: SQLite's own waiting sleeps for up to 100 ms and lets one process starve another.
 
-Whoever finds the lock taken becomes a waiter. Waiters stand in line for a file lock of their own, and only the head of
-the line asks SQLite again, every 0.15 ms. So at most one process spins, however many wait, and a gap between two
-transactions of a busy process is never missed for long. The line is about fairness only: what must not happen at once
-is SQLite's own lock to prevent.
+Whoever finds the lock taken becomes a waiter. Waiters try for a file lock of their own, every 0.5 ms, and only its
+holder asks SQLite again, every 0.15 ms. So at most one process spins, however many wait, and a gap between two
+transactions of a busy process is never missed for long. Who of the waiters comes next is chance, not a queue: a queue
+would have to be waited in without a limit, and one stopped process in it would stop all. The line is about fairness
+only: what must not happen at once is SQLite's own lock to prevent.
 """
 
 import fcntl

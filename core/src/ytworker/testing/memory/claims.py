@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
+from ytworker.errors import OrderNotOfferedError
 from ytworker.model import SECOND, Claim, ErrorClass, ErrorInfo, NewTask, TaskStatus
 from ytworker.queue import AGED_SHARE, ORDERS, Attempt, ClaimingStrategy, ClaimRequest, Enqueued
 from ytworker.testing.memory import states
@@ -51,7 +52,7 @@ def claim(transaction: Transaction, request: ClaimRequest, dice: random.Random) 
     """Claim the first tasks of an order.
 
     Raises:
-        ValueError: The order is not offered.
+        OrderNotOfferedError: It is not offered.
     """
     _require(transaction.store, request.strategy)
     if request.worker_id not in transaction.store.workers or request.limit <= 0:
@@ -87,7 +88,7 @@ def _require(store: Store, strategy: ClaimingStrategy) -> None:
     if strategy.name not in store.orders:
         offered = ", ".join(sorted(store.orders))
         msg = f"this queue does not offer the claim order {strategy.name!r}; it offers: {offered}"
-        raise ValueError(msg)
+        raise OrderNotOfferedError(msg)
 
 
 def _line(store: Store, request: ClaimRequest, dice: random.Random) -> list[StoredTask]:

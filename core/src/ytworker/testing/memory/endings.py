@@ -2,9 +2,11 @@
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from ytworker.errors import OrderNotOfferedError
 from ytworker.model import Claim, ErrorInfo, Item, NewTask, Outcome, TaskStatus
 from ytworker.queue import (
     Attempt,
@@ -28,9 +30,13 @@ from ytworker.testing.memory.tasks import enqueue
 def settle(
     transaction: Transaction, endings: Sequence[Ending], then: ClaimRequest | None, dice: random.Random
 ) -> Settled:
-    """End attempts in their order, then claim."""
+    """End attempts in their order, then claim; that an order is not offered is no reason to lose the endings."""
     stale = [ending for ending in endings if not _end(transaction, ending)]
-    return Settled(claims=claim(transaction, then, dice) if then else [], stale=stale)
+    claims: list[Claim] = []
+    if then is not None:
+        with suppress(OrderNotOfferedError):
+            claims = claim(transaction, then, dice)
+    return Settled(claims=claims, stale=stale)
 
 
 def holds(store: Store, claim: Claim) -> bool:

@@ -7,7 +7,7 @@ from itertools import islice
 
 from ytworker.errors import TaskNotFoundError
 from ytworker.model import Microseconds, NewTask, OnConflict, TaskStatus
-from ytworker.queue import Enqueued, Purged, Requeued, TaskFilter, encode_params
+from ytworker.queue import Enqueued, Purged, Requeued, TaskFilter, encode_task
 from ytworker.testing.memory.states import ENDED, LIVE, WAITING, end, let_wait, save
 from ytworker.testing.memory.store import Store, StoredTask, Transaction
 
@@ -16,7 +16,7 @@ _REVIVABLE = frozenset({TaskStatus.DEAD, TaskStatus.CANCELLED})
 
 def enqueue(transaction: Transaction, task: NewTask) -> Enqueued:
     """Store one task, unless its key is taken."""
-    params = encode_params(task.params)
+    params = encode_task(task)
     holder = None if task.key is None else transaction.store.keys.get((task.type, task.key))
     if holder is not None:
         return Enqueued(holder, created=False, changed=_change(transaction, holder, task, params))
@@ -141,11 +141,11 @@ def _fits(task: StoredTask, which: TaskFilter) -> bool:
     error = task.errors[-1].error if task.errors else None
     ended_at = task.at if task.state in ENDED else None
     return (
-        (not which.ids or task.id in which.ids)
-        and (not which.states or task.state in which.states)
-        and (not which.types or task.type in which.types)
-        and (not which.error_classes or (error is not None and error.error_class in which.error_classes))
-        and (not which.fingerprints or (error is not None and error.fingerprint in which.fingerprints))
+        (which.ids is None or task.id in which.ids)
+        and (which.states is None or task.state in which.states)
+        and (which.types is None or task.type in which.types)
+        and (which.error_classes is None or (error is not None and error.error_class in which.error_classes))
+        and (which.fingerprints is None or (error is not None and error.fingerprint in which.fingerprints))
         and (which.ended_before is None or (ended_at is not None and ended_at < which.ended_before))
         and (which.ended_since is None or (ended_at is not None and ended_at >= which.ended_since))
     )

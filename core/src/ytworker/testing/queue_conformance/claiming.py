@@ -3,6 +3,7 @@
 
 import pytest
 
+from ytworker.errors import OrderNotOfferedError
 from ytworker.model import ErrorClass, TaskStatus
 from ytworker.queue import AGED_SHARE, ORDERS, ClaimingStrategy, FIFOStrategy, TaskQueue
 from ytworker.testing.clock import FakeClock
@@ -82,7 +83,7 @@ class ClaimingTests(Suite):
     def test_an_order_that_is_none_is_refused_by_name(self, queue: TaskQueue, worker: int) -> None:
         (number,) = put(queue)
         mine = ClaimingStrategy("mine", "1; DROP TABLE state", "")
-        with pytest.raises(ValueError, match=r"'mine'.*fifo"):
+        with pytest.raises(OrderNotOfferedError, match=r"'mine'.*fifo"):
             queue.claim(worker, mine, ["demo"])
         assert queue.get(number).state is TaskStatus.QUEUED
 

@@ -8,7 +8,7 @@ import pytest
 from ytworker.errors import PayloadError
 from ytworker.model import Claim, TaskStatus
 from ytworker.queue import Enqueued, TaskQueue
-from ytworker.queue.payload import MAX_PARAMS_BYTES
+from ytworker.queue.payload import MAX_DEPTH, MAX_PARAMS_BYTES
 from ytworker.testing.clock import FakeClock
 from ytworker.testing.queue_conformance.base import NOBODY, Suite, ids, later, new, put, take, take_one
 
@@ -22,9 +22,9 @@ def _cyclic() -> dict[str, Any]:
     return params
 
 
-def _deep() -> list[Any]:
+def _deep(levels: int) -> list[Any]:
     value: list[Any] = []
-    for _ in range(100_000):
+    for _ in range(levels - 1):
         value = [value]
     return value
 
@@ -86,7 +86,7 @@ class EnqueueingTests(Suite):
             {},
             {"": ""},
             {"q": "Grüße 👋 \u2028 \x00 cut \ud83d", "n": [1, None, True, 1.5, -(2**70)]},
-            {"deep": [{"er": [{}, []]}]},
+            {"deep": _deep(MAX_DEPTH - 1)},
         ],
     )
     def test_q2_any_json_object_comes_back_as_it_was(
@@ -103,7 +103,9 @@ class EnqueueingTests(Suite):
         take_one(queue, worker).task.params["list"].append(3)
         assert queue.get(number).params == {"list": [1]}
 
-    @pytest.mark.parametrize("value", [object(), float("nan"), float("-inf"), {1, 2}, b"pickle", _deep()])
+    @pytest.mark.parametrize(
+        "value", [object(), float("nan"), float("-inf"), {1, 2}, b"pickle", _deep(MAX_DEPTH + 2), _deep(100_000)]
+    )
     def test_q2_a_value_that_is_no_json_is_refused_with_the_whole_bulk(self, queue: TaskQueue, value: Any) -> None:
         with pytest.raises(PayloadError):
             queue.enqueue([new(), new(params={"x": value}), new()])
@@ -121,6 +123,24 @@ class EnqueueingTests(Suite):
             queue.enqueue([new(), new(params={"x": LARGEST + "y"})])
         put(queue, new(params={"x": LARGEST}))
         assert take_one(queue, worker).task.params == {"x": LARGEST}
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"priority": 0},
+            {"priority": 11},
+            {"max_attempts": 0},
+            {"max_attempts": 2**63},
+            {"timeout_seconds": 0},
+            {"timeout_seconds": float("nan")},
+            {"run_at": 2**63},
+            {"run_at": 1.5},
+        ],
+    )
+    def test_q2_a_task_whose_numbers_make_no_sense_is_refused(self, queue: TaskQueue, fields: dict[str, Any]) -> None:
+        with pytest.raises(PayloadError):
+            queue.enqueue([new(), new(**fields)])
+        assert sum(queue.counts().values()) == 0
 
     def test_q2_parameters_are_checked_even_where_the_key_is_taken(self, queue: TaskQueue) -> None:
         put(queue, new(key="k"))

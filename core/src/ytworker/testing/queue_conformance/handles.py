@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from ytworker.errors import PayloadError, StoreError
+from ytworker.errors import OrderNotOfferedError, PayloadError, StoreError
 from ytworker.model import Claim, Outcome, TaskStatus
 from ytworker.queue import ORDERS, Completion, Ending, Enqueued, GroupCommit, Return, TaskFilter, TaskQueue
 from ytworker.testing.clock import FakeClock
@@ -45,7 +45,7 @@ class OrderTests(Suite):
         put(queue)
         queue.offer([])
         for handle in (queue, twin):
-            with pytest.raises(ValueError, match=rf"'{order}'.*fifo.*lifo"):
+            with pytest.raises(OrderNotOfferedError, match=rf"'{order}'.*fifo.*lifo"):
                 take(handle, worker, order=order)
         assert queue.counts()[TaskStatus.QUEUED] == 1
 

@@ -3,12 +3,13 @@
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from ytworker.errors import TaskNotFoundError
 from ytworker.model import Claim, ErrorClass, ErrorInfo, OnConflict, Outcome, TaskStatus
-from ytworker.queue import Event, Return, TaskFilter, TaskQueue
+from ytworker.queue import Event, Requeued, Return, TaskFilter, TaskQueue
 from ytworker.testing.clock import FakeClock
 from ytworker.testing.queue_conformance.base import (
     ENDED,
@@ -20,6 +21,7 @@ from ytworker.testing.queue_conformance.base import (
     Suite,
     bring,
     die,
+    everything,
     ids,
     kinds,
     later,
@@ -110,7 +112,18 @@ class FilterTests(Suite):
         ]
         assert listed(queue, ids=[a[TaskStatus.DEAD]], types=["b"]) == []
         assert listed(queue, ids=NO_IDS) == listed(queue, types=["unknown"]) == []
+        assert listed(queue, ids=None, states=None, types=None) == listed(queue)
         assert listed(queue, types=["a"], states=ENDED, limit=1) == [a[TaskStatus.CANCELLED]]
+
+    @pytest.mark.parametrize("part", ["ids", "states", "types", "error_classes", "fingerprints"])
+    def test_an_empty_choice_is_a_choice_of_nothing(self, queue: TaskQueue, worker: int, part: str) -> None:
+        one_of_each(queue, worker)
+        before = everything(queue)
+        nothing: dict[str, Any] = {part: []}
+        which = TaskFilter(**nothing)
+        assert queue.tasks(which) == []
+        assert (queue.cancel(which), queue.requeue(which), queue.delete(which)) == (0, Requeued(0, 0), 0)
+        assert everything(queue) == before
 
     def test_thousands_of_ids_can_be_asked_for(self, queue: TaskQueue) -> None:
         numbers = put(queue, *[new()] * 3)

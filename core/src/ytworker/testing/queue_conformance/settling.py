@@ -3,7 +3,7 @@
 
 import pytest
 
-from ytworker.errors import PayloadError
+from ytworker.errors import OrderNotOfferedError, PayloadError
 from ytworker.model import ErrorClass, ErrorInfo, Outcome, TaskStatus
 from ytworker.queue import (
     ClaimRequest,
@@ -166,13 +166,13 @@ class SettlingTests(Suite):
         assert queue.counter("stale_writes") == 0
         assert queue.settle(endings[:2], then).stale == endings[:1]
 
-    def test_a_claim_that_is_refused_undoes_the_endings(self, queue: TaskQueue, worker: int) -> None:
+    def test_an_order_that_is_not_offered_costs_no_endings(self, queue: TaskQueue, worker: int) -> None:
         put(queue, new(), new())
         claim = take_one(queue, worker)
         queue.offer(["fifo"])
-        before = everything(queue)
         then = ClaimRequest(worker_id=worker, strategy=get_strategy("priority"), types=["demo"])
-        with pytest.raises(ValueError, match="priority"):
-            queue.settle([Completion(claim=claim, outcome=Outcome.OK, items=[ITEM])], then)
-        assert everything(queue) == before
-        assert queue.holds(claim)
+        ending = Completion(claim=claim, outcome=Outcome.OK, items=[ITEM])
+        assert queue.settle([ending], then) == Settled([], [])
+        assert (queue.get(claim.task.id).state, stored(queue)) == (TaskStatus.COMPLETED, ["a"])
+        with pytest.raises(OrderNotOfferedError, match="priority"):
+            take(queue, worker, order="priority")
