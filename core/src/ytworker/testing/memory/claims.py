@@ -102,7 +102,7 @@ def _aged_place(line: Sequence[StoredTask], strategy: ClaimingStrategy, now: int
     """Give the place in the line of who goes next: the first, or now and then the oldest if it has waited too long."""
     if strategy.aging_seconds is None or dice.random() >= AGED_SHARE:
         return 0
-    oldest = min(range(len(line)), key=lambda place: line[place].id)
+    oldest = min(range(len(line)), key=lambda place: (line[place].at, line[place].id))
     return oldest if now - line[oldest].at >= strategy.aging_seconds * SECOND else 0
 
 

@@ -121,7 +121,7 @@ def _change(transaction: Transaction, holder_id: int, task: NewTask, params: str
     holder = transaction.store.tasks[holder_id]
     changed = holder
     if task.on_conflict is OnConflict.REPLACE:
-        changed = replace(holder, params=params)
+        changed = replace(holder, params=params, checkpoint=None if params != holder.params else holder.checkpoint)
     elif task.on_conflict is OnConflict.RAISE_PRIORITY:
         changed = replace(holder, priority=max(holder.priority, task.priority))
     if holder.state not in WAITING or changed == holder:

@@ -261,6 +261,21 @@ class AgingTests(Suite):
         put(queue, *[new(priority=10)] * 50)
         assert not set(old).intersection(ids(take(queue, worker, order=order, aging=10, limit=50)))
 
+    def test_an_aged_task_that_always_comes_back_hides_no_other(
+        self, queue: TaskQueue, worker: int, clock: FakeClock
+    ) -> None:
+        restless, hidden = put(queue, new(), new())
+        clock.advance(100)
+        for _ in range(100):
+            put(queue)
+            (claim,) = take(queue, worker, order="lifo", aging=10)
+            if claim.task.id == hidden:
+                return
+            if claim.task.id == restless:
+                queue.release(claim)
+            clock.advance(20)
+        pytest.fail("the task behind the one that always comes back was never given")
+
     def test_without_aging_nobody_ever_goes_first(self, queue: TaskQueue, worker: int, clock: FakeClock) -> None:
         numbers = put(queue, *[new()] * 50)
         clock.advance(10**6)

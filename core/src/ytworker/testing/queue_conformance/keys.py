@@ -152,6 +152,14 @@ class KeyTests(Suite):
         put(queue, new(key="k", params={"new": 1}, on_conflict=OnConflict.REPLACE))
         assert take_one(queue, worker).task.params == {"new": 1}
 
+    def test_replaced_parameters_start_over(self, queue: TaskQueue, worker: int) -> None:
+        put(queue, live)
+        claim = take_one(queue, worker)
+        queue.checkpoint(claim, [], {"page": 7})
+        queue.release(claim)
+        put(queue, new(key="k", params={"new": 1}, on_conflict=OnConflict.REPLACE))
+        assert take_one(queue, worker).checkpoint is None
+
     @pytest.mark.parametrize("state", [TaskStatus.QUEUED, TaskStatus.SCHEDULED])
     def test_a_new_task_may_raise_the_priority_and_nothing_else(
         self, queue: TaskQueue, worker: int, state: TaskStatus

@@ -99,6 +99,17 @@ class SettlingTests(Suite):
         fences = {claim.task.id: (claim.fence, claim.task.attempt) for claim in settled.claims}
         assert fences == {numbers[0]: (2, 1), numbers[1]: (2, 2), follow_up: (1, 1)}
 
+    def test_two_claims_of_one_task_in_one_batch_are_told_apart(self, queue: TaskQueue, worker: int) -> None:
+        (number,) = put(queue)
+        old = take_one(queue, worker)
+        queue.release(old)
+        present = take_one(queue, worker)
+        late, right = Completion(claim=old, outcome=Outcome.SUSPECT), Completion(claim=present, outcome=Outcome.EMPTY)
+        twice = Completion(claim=present, outcome=Outcome.SUSPECT)
+        assert queue.settle([late, right, twice]).stale == [late, twice]
+        assert queue.get(number).outcome is Outcome.EMPTY
+        assert queue.counter("stale_writes") == 2
+
     def test_a_claim_alone_is_a_settlement(self, queue: TaskQueue, worker: int) -> None:
         numbers = put(queue, *[new()] * 3)
         then = ClaimRequest(worker_id=worker, strategy=LIFOStrategy, types=["demo"])
