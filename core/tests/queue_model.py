@@ -81,8 +81,8 @@ class Model:
 
     def change(self, holder: ModelTask, new: NewTask) -> bool:
         before = (holder.params, holder.priority)
-        if holder.state in WAITING and new.on_conflict is OnConflict.REPLACE:
-            holder.params = new.params
+        if holder.state in WAITING and new.on_conflict is OnConflict.REPLACE and new.params != holder.params:
+            holder.params, holder.checkpoint = new.params, None
         if holder.state in WAITING and new.on_conflict is OnConflict.RAISE_PRIORITY:
             holder.priority = max(holder.priority, new.priority)
         changed = before != (holder.params, holder.priority)
