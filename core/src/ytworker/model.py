@@ -255,6 +255,7 @@ class TaskResult:
         plugin_version: Version of the plugin that ran, if known.
         waits_for: The source that a deferred scrape waits for, if any.
         follow_ups: The tasks that it asked for since its last checkpoint.
+        requests: How many requests the attempt was allowed to make.
     """
 
     success: bool
@@ -269,6 +270,7 @@ class TaskResult:
     plugin_version: str | None = None
     waits_for: str | None = None
     follow_ups: tuple[NewTask, ...] = ()
+    requests: int = 0
 
     @property
     def outcome(self) -> Outcome:

@@ -21,6 +21,7 @@ from ytworker.cli.filters import (
 )
 from ytworker.cli.lazy import make_app
 from ytworker.cli.output import counted, emit_json, note
+from ytworker.cli.shapes import shape_of
 from ytworker.cli.state import State
 from ytworker.cli.tasks import find, show_task, show_tasks
 from ytworker.model import TaskStatus
@@ -58,7 +59,7 @@ def list_dead(  # noqa: PLR0913, PLR0917 - each is an option that people type
     with _service(ctx) as service:
         found = service.tasks(_dead(which))
     if json:
-        emit_json([task.to_json() for task in found])
+        emit_json([shape_of(task) for task in found])
     elif found:
         show_tasks(found, causes=True)
         note("`ytworker dead show ID` shows every attempt, `ytworker dead requeue` queues them again")

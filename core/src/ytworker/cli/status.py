@@ -10,6 +10,7 @@ from ytworker.cli.output import emit, emit_json, note, seconds_in_words, show_fa
 from ytworker.cli.state import State
 from ytworker.model import Microseconds, SourceState, rfc3339
 from ytworker.queue import WorkerInfo
+from ytworker.redaction import redact
 
 app = make_app()
 
@@ -67,5 +68,5 @@ def _source(source: SourceState, now: Microseconds) -> dict[str, Any]:
         "state": "paused" if paused else ("cooling" if cooling else "free"),
         "until": rfc3339(source.paused_until if paused else source.cooling_until),
         "class": "config" if paused else (source.error_class.value if source.error_class else None),
-        "reason": source.pause_reason if paused else source.reason,
+        "reason": redact((source.pause_reason if paused else source.reason) or "") or None,
     }

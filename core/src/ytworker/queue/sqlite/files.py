@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ytworker.errors import StoreError
+from ytworker.logs import LogEvent, event
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def make_private(path: Path) -> None:
     if not os.access(path, os.R_OK | os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     if status.st_mode & 0o077 and status.st_uid == os.geteuid():
-        log.warning("%s could be read by others; its mode is 0600 now", path)
+        log.warning("%s could be read by others; its mode is 0600 now", path, extra=event(LogEvent.QUEUE_EXPOSED))
         path.chmod(0o600)  # somebody copied it there; parameters are nobody else's business
 
 
@@ -138,4 +139,5 @@ def _warn_of_others(folder: Path) -> None:
             "others can write to the folder %s: they could replace the queue. Make it yours: chmod 700 %s",
             folder.resolve(),
             folder,
+            extra=event(LogEvent.QUEUE_EXPOSED),
         )
