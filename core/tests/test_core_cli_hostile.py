@@ -80,6 +80,8 @@ def everything(program: Program, text: str) -> dict[str, Done]:
         ("tasks", "show", "6", "--json"),
         ("dead", "list"),
         ("dead", "list", "--json"),
+        ("dead", "list", "--flat"),
+        ("dead", "list", "--flat", "--json"),
         ("dead", "show", "5"),
         ("dead", "requeue", "--all", "--dry-run"),
         ("items", "list"),

@@ -80,7 +80,8 @@ def test_s1_no_command_tells_a_secret(leaky: Program, home: Path, form: str) -> 
     for how in hows:
         innocent(leaky("--log-level", "debug", "--log-format", form, "scrape", "leaky", "--param", f"how={how}"))
     looks = [
-        ("tasks", "list"), ("dead", "list"), ("dead", "list", "--flat"), ("status",), ("config", "show"),
+        ("tasks", "list"), ("dead", "list"),
+        ("dead", "list", "--flat"), ("status",), ("config", "show"),
         ("items", "list"),
         *(("tasks", "show", str(number)) for number in range(1, 11)),
     ]  # fmt: skip

@@ -217,7 +217,9 @@ def _show(task: Task, attempts: Sequence[Attempt], events: Sequence[Event], item
     facts = shape_of(task)
     for name in ("error", "error_class", "fingerprint", "params"):
         facts.pop(name)
-    show_facts([*facts.items(), ("params", as_json(shown_params(task))), ("items", items)])
+    again = [event for event in events if event.kind == "requeued"]
+    lineage = f"{counted(len(again), 'time')}, last {in_local_time(again[-1].at)}" if again else None
+    show_facts([*facts.items(), ("params", as_json(shown_params(task))), ("items", items), ("requeued", lineage)])
     for attempt in attempts:
         emit("")
         show_facts(_attempt(attempt).items())
