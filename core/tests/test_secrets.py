@@ -83,6 +83,8 @@ def test_s1_no_command_tells_a_secret(leaky: Program, home: Path, form: str) -> 
         ("tasks", "list"), ("dead", "list"),
         ("dead", "list", "--flat"), ("status",), ("config", "show"),
         ("items", "list"),
+        ("workers",),
+        ("sources", "list"),
         *(("tasks", "show", str(number)) for number in range(1, 11)),
     ]  # fmt: skip
     for look in looks:

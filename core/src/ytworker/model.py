@@ -386,9 +386,10 @@ class SourceState:
         reason: Why it cools down or is paused.
         strikes: How many cool-downs followed each other without a success between.
         error_class: The class of the latest strike; a strike of another class starts a new count.
-        paused_until: Until when it is paused because the settings seem wrong; None when it is not.
+        paused_until: Until when it is paused, because the settings seem wrong or by hand; None when it is not.
         pause_reason: Why it is paused.
-        paused_by: Digest of the settings under which it was paused; under others it may be asked at once.
+        paused_by: Digest of the settings under which it was paused; under others it may be asked at once. None where it
+            was paused by hand.
     """
 
     name: str

@@ -22,6 +22,8 @@ _BUILTIN = {
     "enqueue": LazyCommand("ytworker.cli.enqueue", "Put tasks into the queue."),
     "run": LazyCommand("ytworker.cli.run", "Work on the queue."),
     "status": LazyCommand("ytworker.cli.status", "Show how the queue is doing."),
+    "workers": LazyCommand("ytworker.cli.workers", "See who works on the queue."),
+    "sources": LazyCommand("ytworker.cli.sources", "See who must not be asked for a while, pause and resume them."),
     "tasks": LazyCommand("ytworker.cli.tasks", "See tasks, cancel them, do them again."),
     "dead": LazyCommand("ytworker.cli.dead", "See what ended without success, queue it again or delete it."),
     "items": LazyCommand("ytworker.cli.items", "Look at what was collected."),

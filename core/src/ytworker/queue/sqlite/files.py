@@ -75,7 +75,7 @@ def refuse_network(path: Path) -> None:
     Raises:
         StoreError: The file would lie on a network file system.
     """
-    kind = file_system_of(path.resolve(), _mounts())
+    kind = file_system_of(path.resolve(), mounts())
     if kind in NETWORK_FILE_SYSTEMS:
         msg = (
             f"{path}: this is a network file system ({kind}), where SQLite's write-ahead log is not safe: "
@@ -84,22 +84,24 @@ def refuse_network(path: Path) -> None:
         raise StoreError(msg)
 
 
-def file_system_of(path: Path, mounts: Iterable[tuple[str, str]]) -> str | None:
+def file_system_of(path: Path, mounts: Iterable[tuple[str, str]], *, root: bool = False) -> str | None:
     """Name the type of the file system that a resolved path lies on.
 
     Args:
         path: An absolute path; it need not exist.
         mounts: Mount points with their types; of two equal ones the later covers the earlier.
+        root: Whether to name that of the root, too. It is let pass whatever it is: there is no other disk to go to.
     """
     found, depth = None, 0
     for point, kind in mounts:
         parts = Path(point).parts
         if path.parts[: len(parts)] == parts and len(parts) >= depth:
             found, depth = kind, len(parts)
-    return found if depth > 1 else None  # the root itself: there is no other disk to go to
+    return found if depth > 1 or root else None
 
 
-def _mounts() -> list[tuple[str, str]]:
+def mounts() -> list[tuple[str, str]]:
+    """Give the mount points of this machine with their types; empty where they cannot be known."""
     if sys.platform == "darwin":
         listed = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=False)
         return _mounts_of_mac(listed.stdout)
