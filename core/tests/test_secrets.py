@@ -84,6 +84,8 @@ def test_s1_no_command_tells_a_secret(leaky: Program, home: Path, form: str) -> 
         ("dead", "list", "--flat"), ("status",), ("config", "show"),
         ("items", "list"),
         ("workers",),
+        ("health",),
+        ("doctor",),
         ("sources", "list"),
         *(("tasks", "show", str(number)) for number in range(1, 11)),
     ]  # fmt: skip

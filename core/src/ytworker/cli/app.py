@@ -29,6 +29,8 @@ _BUILTIN = {
     "items": LazyCommand("ytworker.cli.items", "Look at what was collected."),
     "db": LazyCommand("ytworker.cli.db", "Check the queue, back it up, give space back."),
     "plugins": LazyCommand("ytworker.cli.plugins", "See and choose what is installed."),
+    "health": LazyCommand("ytworker.cli.health", "Say by the exit code whether all is well."),
+    "doctor": LazyCommand("ytworker.cli.doctor", "Look at everything that may be odd here."),
     "config": LazyCommand("ytworker.cli.config", "See the settings and where they come from."),
 }
 
