@@ -10,9 +10,10 @@ import pytest
 from plugin_helpers import Done, Program, Zoo
 from ytworker import ErrorClass, Outcome
 from ytworker.engine.retry import Bury, Defer, Release, Retry
-from ytworker.engine.telling import outcome_of, queue_name, tell_result
+from ytworker.engine.telling import outcome_of, tell_result
 from ytworker.logs import KEYS, MAX_LINE, ConsoleFormatter, JSONFormatter, LogEvent, event
 from ytworker.model import SECOND, Claim, ErrorInfo, Task, TaskResult, TaskStatus
+from ytworker.queue import queue_name
 
 pytest_plugins = ["plugin_fixtures"]
 

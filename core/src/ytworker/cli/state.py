@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class State:
     """The global options; settings, plugins and queue are opened when they are first asked for.
 
+    Commands of plugins find it as ``ctx.obj``, and :meth:`service` is theirs to use.
+
     Attributes:
         queue: ``--queue``.
         config: ``--config``.

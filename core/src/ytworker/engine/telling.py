@@ -3,23 +3,17 @@
 import logging
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry
 from ytworker.errors import StaleClaimError
 from ytworker.logs import KEYS, LogEvent, event
 from ytworker.model import Claim as Claimed
 from ytworker.model import ErrorInfo, Microseconds, TaskResult
+from ytworker.queue import queue_name
 
 log = logging.getLogger("ytworker.engine.worker")
 
 _UNKNOWN: Mapping[str, None] = dict.fromkeys(name for name in KEYS if name != "count")
-
-
-def queue_name(url: str) -> str:
-    """Name a queue in logs and metrics: the file or the database, without its folder, its host and its login."""
-    path = urlsplit(url).path.rstrip("/")
-    return path.rpartition("/")[2] or "queue"
 
 
 def tell_claim(claim: Claimed, url: str) -> None:

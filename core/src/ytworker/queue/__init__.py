@@ -14,6 +14,7 @@ from ytworker.errors import (
 from ytworker.model import Claim, ErrorInfo, NewTask, OnConflict, SourceState, UniqueWhile
 from ytworker.queue.grouping import GroupCommit
 from ytworker.queue.merging import as_record, content_hash, merge
+from ytworker.queue.naming import queue_name
 from ytworker.queue.payload import encode_json, encode_params, encode_task
 from ytworker.queue.protocol import (
     Attempt,
@@ -98,4 +99,5 @@ __all__ = [
     "encode_task",
     "get_strategy",
     "merge",
+    "queue_name",
 ]
