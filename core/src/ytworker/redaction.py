@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -29,56 +30,92 @@ _SECRET = re.compile(
 _LOGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)?(?P<login>.*)@", re.IGNORECASE | re.DOTALL)
 _QUERY = re.compile(r"([?&][^=&\s]{0,60}?(?:key|token|secret|passw)[^=&\s]{0,60}=)[^&\s]+", re.IGNORECASE)
 
+_NAMES = ("key", "token", "secret", "passw", "pwd", "credential", "cookie", "visitor", "pot", "sig", "authorization")
+_NAME = r"(?:key|token|secret|passw(?:or)?d|pwd|credentials?|cookies?|visitor_?data|pot|sig(?:nature)?|authorization)"
 _ANY_CASE = re.IGNORECASE
-_NAMES = r"(?:key|token|secret|passw(?:or)?d|pwd|credentials?|cookies?|visitor_?data|pot|sig(?:nature)?|authorization)"
-_NAME = rf"(?<![\w.-])[\w.-]{{0,60}}?{_NAMES}"
-_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, flags), replacement)
-    for pattern, flags, replacement in (
-        # Values that tell what they are: Google's keys and tokens, visitor data, what is long and looks drawn by lot.
-        (r"AIza[\w-]{10,200}", 0, HIDDEN),
-        (r"\bya29\.[\w.-]{10,2000}", 0, HIDDEN),
-        (r"(?<![\w-])Cg[st][\w-]{14,2000}(?:%3D|=){0,4}", 0, HIDDEN),
-        (r"(?<![\w+-])(?=[\w+-]*\d)(?=[\w+-]*[a-z])(?=[\w+-]*[A-Z])[\w+-]{100,}={0,2}", 0, HIDDEN),
-        # Headers.
-        (r"\b(bearer\s{1,3})[\w.~+/=-]{6,}", _ANY_CASE, rf"\1{HIDDEN}"),
-        (r"\b((?:proxy-)?authorization['\"]?\s{0,3}[:=]\s{0,3}['\"]?)[^\r\n'\"]+", _ANY_CASE, rf"\1{HIDDEN}"),
-        (
-            r"\b(x-[\w-]{0,40}(?:key|token|visitor-id|auth\w{0,20})['\"]?\s{0,3}:\s{0,3}['\"]?)[^\s'\"]+",
-            _ANY_CASE,
-            rf"\1{HIDDEN}",
-        ),
-        (r"\b((?:set-)?cookie['\"]?\s{0,3}:\s{0,3}['\"]?)[^\s=;'\"]{1,100}=[^\r\n'\"]*", _ANY_CASE, rf"\1{HIDDEN}"),
-        # Cookies: by their names, and as a line of a Netscape cookie file.
-        (
-            r"\b(__Secure-[\w-]{1,40}|[A-Z]{0,6}SID(?:CC|TS)?|LOGIN_INFO|VISITOR_\w{1,40})=[^;\s'\"]+",
-            0,
-            rf"\1={HIDDEN}",
-        ),
-        (r"((?:TRUE|FALSE)\t[^\t\n]{0,200}\t(?:TRUE|FALSE)\t\d{1,20}\t[^\t\n]{1,200}\t)[^\t\r\n]+", 0, rf"\1{HIDDEN}"),
-        # Logins in addresses. A colon before digits is a port, and a handle such as /@NASA is none.
-        (r"(://)[^\s/?#@:'\"]{0,300}(?::(?!\d{1,5}[/?#])[^\s'\"]{0,300})?@", 0, rf"\1{HIDDEN}@"),
-        (r"(?<![\w/.+-])(?!mailto:)[\w.+-]{1,100}:(?!//)[^\s@:/'\"]{1,200}@(?=[\w-]{1,100}[.:]|\[)", 0, f"{HIDDEN}@"),
-        # A telling name with its value: in a query, an argument, a dict, JSON, a configuration.
-        (rf"({_NAME}=)(?!['\"])[^\s&;,'\")\]}}]+", _ANY_CASE, rf"\1{HIDDEN}"),
-        (rf"({_NAME}=)(?:'[^'\n]{{0,2000}}'|\"[^\"\n]{{0,2000}}\")", _ANY_CASE, rf"\1'{HIDDEN}'"),
-        (
-            (
-                rf"((?P<q>['\"]){_NAME}\w{{0,20}}(?P=q)\s{{0,3}}[:,]\s{{0,3}})"
-                r"(?:'[^'\n]{0,2000}'|\"[^\"\n]{0,2000}\"|\[[^\]\n]{0,2000}\]|\{[^}\n]{0,2000}\}|[^\s,'\"\[{)}\]]+)"
-            ),
-            _ANY_CASE,
-            rf'\1"{HIDDEN}"',
-        ),
-        (
-            (
-                r"(?<!-)\b((?:api[_-]?key|(?:access|refresh|po)[_-]?token|client_secret|password|passwd|visitor_?data)"
-                r"\s{0,3}:\s{1,3})(?=\S{0,200}\d|\S{20})[^\s'\"]+"
-            ),
-            _ANY_CASE,
-            rf"\1{HIDDEN}",
-        ),
-    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How a secret looks; compiled when it is first needed, since together they take longer than most commands.
+
+    Attributes:
+        hints: One of these is in every text that it fits, in lower case.
+        pattern: What it looks like.
+        replacement: What stands there instead.
+        flags: Of the pattern.
+    """
+
+    hints: tuple[str, ...]
+    pattern: str
+    replacement: str = HIDDEN
+    flags: int = 0
+
+
+_SHAPES = (
+    # Values that tell what they are: Google's keys and tokens, visitor data, what is long and looks drawn by lot.
+    _Shape(("aiza",), r"AIza[\w-]{10,200}"),
+    _Shape(("ya29.",), r"\bya29\.[\w.-]{10,2000}"),
+    _Shape(("cgt", "cgs"), r"(?<![\w-])Cg[st][\w-]{14,2000}(?:%3D|=){0,4}"),
+    _Shape(
+        ("",),
+        r"(?<![\w+-])(?=[\w+-]{100})(?=[\w+-]*\d)(?=[\w+-]*[a-z])(?=[\w+-]*[A-Z])[\w+-]{100,}={0,2}",
+    ),
+    # Headers.
+    _Shape(("bearer",), r"\b(bearer\s{1,3})[\w.~+/=-]{6,}", rf"\1{HIDDEN}", _ANY_CASE),
+    _Shape(
+        ("authorization",),
+        r"\b((?:proxy-)?authorization['\"]?\s{0,3}[:=]\s{0,3}['\"]?)[^\r\n'\"]+",
+        rf"\1{HIDDEN}",
+        _ANY_CASE,
+    ),
+    _Shape(
+        ("x-",),
+        r"\b(x-[\w-]{0,40}(?:key|token|visitor-id|auth\w{0,20})['\"]?\s{0,3}:\s{0,3}['\"]?)[^\s'\"]+",
+        rf"\1{HIDDEN}",
+        _ANY_CASE,
+    ),
+    _Shape(
+        ("cookie",),
+        r"\b((?:set-)?cookie['\"]?\s{0,3}:\s{0,3}['\"]?)[^\s=;'\"]{1,100}=[^\r\n'\"]*",
+        rf"\1{HIDDEN}",
+        _ANY_CASE,
+    ),
+    # Cookies: by their names, and as a line of a Netscape cookie file.
+    _Shape(
+        ("__secure-", "sid", "login_info", "visitor_"),
+        r"\b(__Secure-[\w-]{1,40}|[A-Z]{0,6}SID(?:CC|TS)?|LOGIN_INFO|VISITOR_\w{1,40})=[^;\s'\"]+",
+        rf"\1={HIDDEN}",
+    ),
+    _Shape(
+        ("true\t", "false\t"),
+        r"((?:TRUE|FALSE)\t[^\t\n]{0,200}\t(?:TRUE|FALSE)\t\d{1,20}\t[^\t\n]{1,200}\t)[^\t\r\n]+",
+        rf"\1{HIDDEN}",
+    ),
+    # Logins in addresses. A colon before digits is a port, and a handle such as /@NASA is none.
+    _Shape(("://",), r"(://)[^\s/?#@:'\"]{0,300}(?::(?!\d{1,5}[/?#])[^\s'\"]{0,300})?@", rf"\1{HIDDEN}@"),
+    _Shape(
+        ("@",),
+        r"(?<![\w/.+-])(?!mailto:)[\w.+-]{1,100}:(?!//)[^\s@:/'\"]{1,200}@(?=[\w-]{1,100}[.:]|\[)",
+        f"{HIDDEN}@",
+    ),
+    # A telling name with its value: in a query, an argument, a dict, JSON, a configuration.
+    _Shape(_NAMES, rf"({_NAME}=)(?!['\"])[^\s&;,'\")\]}}]+", rf"\1{HIDDEN}", _ANY_CASE),
+    _Shape(_NAMES, rf"({_NAME}=)(?:'[^'\n]{{0,2000}}'|\"[^\"\n]{{0,2000}}\")", rf"\1'{HIDDEN}'", _ANY_CASE),
+    _Shape(
+        _NAMES,
+        rf"((?P<q>['\"])[\w.-]{{0,60}}?{_NAME}\w{{0,20}}(?P=q)\s{{0,3}}[:,]\s{{0,3}})"
+        r"(?:'[^'\n]{0,2000}'|\"[^\"\n]{0,2000}\"|\[[^\]\n]{0,2000}\]|\{[^}\n]{0,2000}\}|[^\s,'\"\[{)}\]]+)",
+        rf'\1"{HIDDEN}"',
+        _ANY_CASE,
+    ),
+    _Shape(
+        _NAMES,
+        r"(?<!-)\b((?:api[_-]?key|(?:access|refresh|po)[_-]?token|client_secret|password|passwd|visitor_?data)"
+        r"\s{0,3}:\s{1,3})(?=\S{0,200}\d|\S{20})[^\s'\"]+",
+        rf"\1{HIDDEN}",
+        _ANY_CASE,
+    ),
 )
 
 _known: set[str] = set()
@@ -98,8 +135,10 @@ def redact(text: str) -> str:
     """Take secrets out of a text."""
     for secret in sorted(_known, key=len, reverse=True):  # a long one may hold a short one
         text = text.replace(secret, HIDDEN)
-    for shape, replacement in _SHAPES:
-        text = shape.sub(replacement, text)
+    lowered = text.lower()
+    for shape in _SHAPES:
+        if any(hint in lowered for hint in shape.hints):
+            text = re.sub(shape.pattern, shape.replacement, text, flags=shape.flags)
     return text
 
 
