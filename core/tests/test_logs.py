@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from plugin_helpers import Done, Program, Zoo
-from ytworker import ErrorClass, Outcome
+from ytworker import ErrorClass, Outcome, redaction
 from ytworker.engine.retry import Bury, Defer, Release, Retry
 from ytworker.engine.telling import outcome_of, tell_result
 from ytworker.logs import KEYS, MAX_LINE, ConsoleFormatter, JSONFormatter, LogEvent, event
@@ -76,6 +76,17 @@ def test_o6_a_traceback_keeps_its_end() -> None:
     assert "\x1b" not in entry["traceback"]
     assert entry["truncated"] is True
     assert entry["traceback"].endswith("the end")
+
+
+def test_o6_a_secret_that_a_cut_goes_through_is_not_told() -> None:
+    secret = "my-long-secret-word"
+    redaction.remember({"key": secret})
+    made = record("x" * (64_000 - 5) + secret)
+    assert secret[:4] not in ConsoleFormatter().format(made)
+    short = record("oops", exc_info=raised("y" * 30_000 + "the end"))
+    line = ConsoleFormatter().format(short)
+    assert line.startswith("info: oops Traceback")
+    assert line.endswith("the end")
 
 
 # -- one wide line for each attempt

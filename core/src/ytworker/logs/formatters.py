@@ -14,6 +14,7 @@ MAX_LINE = 8192
 """Bytes of a line with its line break; what reads logs cuts longer ones apart."""
 
 _LONGEST_TEXT = 64_000
+_HALF = MAX_LINE // 2 - 16
 _CUTS = (6_000, 3_000, 1_000, 250, 60, 25)
 
 
@@ -22,8 +23,7 @@ class ConsoleFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a record."""
-        text = _one_line(super().format(record))
-        return _cut(f"{record.levelname.lower()}: {text}", MAX_LINE // 4)  # a character has four bytes at most
+        return _without_middle(f"{record.levelname.lower()}: {_one_line(super().format(record))}")
 
 
 class JSONFormatter(logging.Formatter):
@@ -48,7 +48,16 @@ class JSONFormatter(logging.Formatter):
 
 
 def _one_line(text: str) -> str:
-    return printable(redact(without_controls(text[:_LONGEST_TEXT])))
+    line = printable(redact(without_controls(text[:_LONGEST_TEXT])))
+    return line[: -_CUTS[2]] if len(text) > _LONGEST_TEXT else line  # the cut may have gone through a secret
+
+
+def _without_middle(line: str) -> str:
+    """Cut a line where it is too long; what happened stands at its beginning, and of a traceback at its end."""
+    raw = line.encode()
+    if len(raw) < MAX_LINE:
+        return line
+    return f"{raw[:_HALF].decode(errors='ignore')} … {raw[-_HALF:].decode(errors='ignore')}"
 
 
 def _fitting(entry: dict[str, Any]) -> str:
