@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from plugin_helpers import Done, Program, Zoo
+from plugin_helpers import Done, Program, Zoo, quiet_log
 from ytworker import ErrorClass, Outcome, redaction
+from ytworker.cli.state import State
 from ytworker.engine.retry import Bury, Defer, Release, Retry
 from ytworker.engine.telling import outcome_of, tell_result
 from ytworker.logs import KEYS, MAX_LINE, ConsoleFormatter, JSONFormatter, LogEvent, event
@@ -172,6 +173,18 @@ def test_a_worker_without_a_terminal_writes_json_lines_and_nothing_else(program:
     program("enqueue", "demo")
     told = lines(program("--log-level", "debug", "run", "--until-empty"))
     assert told[0]["event"] == "job.claimed"
+
+
+@pytest.mark.parametrize(("terminal", "formatter"), [(True, ConsoleFormatter), (False, JSONFormatter)])
+def test_a_worker_on_a_terminal_speaks_to_people(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, formatter: type[logging.Formatter]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    try:
+        assert State().log_as_worker() is not terminal
+        assert isinstance(logging.getLogger("ytworker").handlers[0].formatter, formatter)
+    finally:
+        quiet_log()
 
 
 def test_people_who_ask_for_sentences_get_them(program: Program, zoo: Zoo) -> None:

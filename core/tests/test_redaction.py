@@ -3,6 +3,8 @@
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ytworker.redaction import HIDDEN, forget, masked, printable, redact, remember, without_controls
 
@@ -85,6 +87,19 @@ def test_secrets_of_settings_are_known_by_heart() -> None:
     assert said == f"{HIDDEN} {HIDDEN} {HIDDEN} english {HIDDEN} /home/me/c.txt {HIDDEN} abc"
     forget()
     assert redact("t0psecret") == "t0psecret"
+
+
+@given(before=st.text(), after=st.text())
+def test_a_secret_that_is_known_by_heart_is_found_in_any_text(before: str, after: str) -> None:
+    remember({"key": CANARY})
+    left = redact(before + CANARY + after)
+    assert CANARY not in left
+    assert HIDDEN in left
+
+
+@given(st.text(alphabet="AIzakeytokencookie=:@/'\"[]{}?&.-+% \t\n0aZ"))
+def test_no_text_breaks_it(text: str) -> None:
+    assert redact(redact(text)).count("\n") <= text.count("\n")
 
 
 def test_a_value_is_hidden_by_its_name() -> None:

@@ -32,8 +32,9 @@ def list_sources(ctx: typer.Context, json: Annotated[bool, typer.Option("--json"
     state: State = ctx.find_object(State) or State()
     now = time.time_ns() // 1000
     with state.service() as service:
-        rows = [{**source_shape(each, now), "strikes": each.strikes} for each in service.queue.sources()]
-        untils = [source.paused_until or source.cooling_until for source in service.queue.sources()]
+        found = service.queue.sources()
+    rows = [{**source_shape(each, now), "strikes": each.strikes} for each in found]
+    untils = [source.paused_until or source.cooling_until for source in found]
     if json:
         emit_json(rows)
     elif rows:
