@@ -18,7 +18,7 @@ from ytworker.queue import (
 )
 from ytworker.testing import FakeClock
 
-TYPES = ("a", "b", "c")
+TYPES = ("a", "b")
 
 QUEUED, SCHEDULED, CLAIMED = TaskStatus.QUEUED, TaskStatus.SCHEDULED, TaskStatus.CLAIMED
 WAITING = {QUEUED, SCHEDULED}
@@ -51,10 +51,11 @@ class ModelTask:
 class Model:
     """What a queue is: a few dictionaries, without indexes and transactions.
 
-    ``who_has`` asks the real queue who got a key, where several tasks came back at once and the contract does not say.
+    Where several tasks came back at once, the contract does not say who of them got a key that they share. Then
+    ``who_has`` asks the real queue, by enqueueing one more with that key.
     """
 
-    def __init__(self, clock: FakeClock, who_has: Callable[[str, str], int]) -> None:
+    def __init__(self, clock: FakeClock, who_has: Callable[[NewTask], Enqueued]) -> None:
         self.clock = clock
         self.who_has = who_has
         self.tasks: dict[int, ModelTask] = {}
@@ -88,15 +89,28 @@ class Model:
         holder.history += ["changed"] * changed
         return changed
 
-    def take_keys(self, numbers: Iterable[int]) -> None:
-        wanted: dict[tuple[str, str], list[int]] = {}
+    def take_keys(self, numbers: Iterable[int], freed: Collection[tuple[str, str | None]] = ()) -> None:
+        """Let tasks that wait again take their keys; ``freed`` are keys that others lost in the same step."""
+        wanted: dict[tuple[str, str | None], list[int]] = {}
         for number in numbers:
             task = self.tasks[number]
             if task.key is not None and (task.type, task.key) not in self.keys:
                 wanted.setdefault((task.type, task.key), []).append(number)
         for key, claimants in wanted.items():
-            self.keys[key] = claimants[0] if len(claimants) == 1 else self.who_has(*key)
-            assert self.keys[key] in claimants
+            if len(claimants) == 1 and key not in freed:
+                self.keys[key] = claimants[0]
+            else:
+                self.ask(key, claimants, maybe_nobody=key in freed)
+
+    def ask(self, key: tuple[str, str | None], claimants: Collection[int], *, maybe_nobody: bool) -> None:
+        new = NewTask(type=key[0], params={}, key=key[1])
+        got = self.who_has(new)
+        if got.created:
+            assert maybe_nobody
+            assert self.enqueue(new, got.id) == got
+        else:
+            assert got.id in claimants
+            self.keys[key] = got.id
 
     def free_key(self, number: int) -> None:
         task = self.tasks[number]
@@ -184,7 +198,7 @@ class Model:
     def rescue(self) -> int:
         self.promote()
         lapsed = {worker for worker, until in self.leases.items() if until < self.clock()}
-        held = self.held_by(lapsed)
+        held, before = self.held_by(lapsed), set(self.keys)
         for number in held:
             task = self.tasks[number]
             task.failures += 1
@@ -192,9 +206,10 @@ class Model:
                 self.end(number, TaskStatus.DEAD, "died")
             else:
                 self.wait(number, QUEUED, self.clock(), "rescued")
-        self.take_keys(number for number in held if self.tasks[number].state is QUEUED)
         self.leases = {worker: until for worker, until in self.leases.items() if worker not in lapsed}
         self.rescued += len(held)
+        returned = [number for number in held if self.tasks[number].state is QUEUED]
+        self.take_keys(returned, freed=before - set(self.keys))
         return len(held)
 
     def find(self, which: TaskFilter, among: Collection[TaskStatus]) -> list[int]:

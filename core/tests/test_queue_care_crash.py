@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from crash_helpers import (
@@ -31,9 +32,11 @@ from crash_helpers import (
 from disk_helpers import Write, at_each_write
 from queue_world import World, build, look
 
+from ytworker.errors import StoreError
 from ytworker.model import NewTask, TaskStatus
 from ytworker.queue import TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue, schema
+from ytworker.settings import sqlite_url
 from ytworker.testing import FakeClock
 
 Care = Callable[[SQLiteQueue, Path], object]
@@ -262,6 +265,42 @@ def test_d2_what_stands_in_the_log_of_a_backup_is_restored_too(small: Place, tmp
         queue.restore(place.folder / "old.db")
         assert len(queue.tasks(TaskFilter(types=["late"]))) == 1
         assert queue.check() == []
+
+
+def test_d2_a_queue_in_use_is_restored_as_it_was_at_one_moment_or_refused(small: Place, tmp_path: Path) -> None:
+    """Its log moves into the file while the two are copied, in the worst moment: between them."""
+    place = small.copy(tmp_path / "place")
+    assert in_child(partial(_restore_from_one_in_use, place)) == 0
+    with opened(place.world.file, place.world.clock) as queue:
+        assert queue.check() == []
+
+
+def _restore_from_one_in_use(place: Place) -> None:
+    source = place.folder / "old.db"
+    copy = shutil.copyfile
+    other = SQLiteQueue(sqlite_url(source), clock=place.world.clock)
+    other.enqueue([NewTask(type="late", params={"n": n}) for n in range(50)])
+
+    def move_on(*arguments: Any) -> Any:
+        copied = copy(*arguments)
+        other.enqueue([NewTask(type="later", params={"text": "x" * 3000}, priority=1 + n % 10) for n in range(50)])
+        other.cancel(TaskFilter(types=["late"]))
+        other._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        other.enqueue([NewTask(type="latest", params={})])
+        return copied
+
+    shutil.copyfile = move_on
+    with opened(place.world.file, place.world.clock) as queue:
+        try:
+            queue.restore(source)
+        except StoreError as error:
+            os.write(2, str(error).encode())
+        else:
+            late = queue.tasks(TaskFilter(types=["late"]))
+            assert len(late) == 50
+            assert len({task.state for task in late}) == 1
+        assert queue.check() == []
+    other.close()
 
 
 def test_q7_nobody_else_can_read_what_is_copied_while_that_goes_on(small: Place, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -364,6 +365,25 @@ def test_q6_damage_in_what_sqlite_quotes_in_its_error_is_told_in_words(tmp_path:
         pass
     file.write_bytes(file.read_bytes().replace(b"CREATE INDEX due", b"CREATE IND\xb4X due"))
     refuses(lambda: SQLiteQueue(sqlite_url(file)), "the file is damaged")
+
+
+def test_q6_what_a_later_version_left_in_the_log_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "queue.db"
+
+    def upgrade() -> None:
+        with opened(file, FakeClock()) as queue:
+            begin(queue)
+            queue._database.execute("PRAGMA user_version = 99")
+            os._exit(0)
+
+    assert in_child(upgrade) == 0
+    for _ in range(2):
+        refuses(lambda: SQLiteQueue(sqlite_url(file)), r"schema version 99.*Upgrade ytworker here")
+    connection = sqlite3.connect(file)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tasks,) = connection.execute("SELECT count(*) FROM body").fetchone()
+    connection.close()
+    assert (version, tasks) == (99, 48)
 
 
 def test_q6_an_item_that_cannot_be_read_is_told_in_words(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=4, help="worker processes at a time")
     parser.add_argument("--tasks", type=int, default=2_000, help="tasks of a round, besides follow-ups")
     parser.add_argument("--seed", type=int, default=1, help="of the first round; each further one adds 1")
-    parser.add_argument("--blow-seconds", type=float, default=0.05, help="mean time between two blows")
+    parser.add_argument("--blow-seconds", type=float, default=0.08, help="mean time between two blows")
     parser.add_argument("--folder", type=Path, help="where; the default is a temporary folder")
     return parser.parse_args()
 

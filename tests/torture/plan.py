@@ -18,6 +18,7 @@ class Plan:
         saved: The ids of the items that it saves with a checkpoint before; empty means no checkpoint.
         follow_ups: The tags of the tasks that it asks for.
         hangs: Whether it outlives its lease before it ends.
+        lingers: Whether it takes its time, within the lease; so that whoever had the task before meets it.
         wait_us: For how long a retry or a deferral waits.
     """
 
@@ -26,6 +27,7 @@ class Plan:
     saved: list[str]
     follow_ups: list[str]
     hangs: bool
+    lingers: bool
     wait_us: int
 
 
@@ -39,6 +41,7 @@ def plan(seed: str, task: int, fence: int, *, grown_up: bool) -> Plan:
         items=[f"{name}-{n}" for n in range(draw.choice([0, 0, 1, 3]))],
         saved=[f"{name}-c{n}" for n in range(2)] if draw.random() < 0.1 else [],
         follow_ups=[f"f{name}-{n}" for n in range(2)] if grown_up and draw.random() < 0.06 else [],
-        hangs=draw.random() < 0.008,
+        hangs=draw.random() < 0.01,
+        lingers=fence > 1 and draw.random() < 0.12,
         wait_us=draw.choice([-1_000_000, 0, 5_000, 60_000]),
     )

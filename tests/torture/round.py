@@ -18,8 +18,8 @@ from torture.witnesses import Violation
 from torture.worker import Worker
 
 ENQUEUERS = 2
-LEASE_SECONDS = 0.4
-STOPPED_SHARE = 0.25
+LEASE_SECONDS = 0.3
+STOPPED_SHARE = 0.3
 """Of the blows that stop a process for longer than its lease instead of killing it."""
 TICK_SECONDS = 0.002
 
@@ -39,7 +39,7 @@ class Plan:
     tasks: int
     workers: int
     seed: str
-    blow_seconds: float = 0.05
+    blow_seconds: float = 0.08
     limit_seconds: float = 300.0
 
 
@@ -133,10 +133,14 @@ class Round:
         return True
 
     def _strike(self, now: float) -> None:
-        child = self.draw.choice(self.children)
-        if child.wakes_at is None and self.draw.random() < STOPPED_SHARE:
+        """Hit somebody who is awake; whoever was stopped is to come back and write too late."""
+        awake = [child for child in self.children if child.wakes_at is None]
+        if not awake:
+            return
+        child = self.draw.choice(awake)
+        if self.draw.random() < STOPPED_SHARE:
             os.kill(child.pid, signal.SIGSTOP)
-            child.wakes_at = now + LEASE_SECONDS * 1.5
+            child.wakes_at = now + LEASE_SECONDS * 1.4
             self.figures["stopped"] += 1
         else:
             os.kill(child.pid, signal.SIGKILL)

@@ -26,6 +26,8 @@ from ytworker.queue import (
 IDLE_SECONDS = 0.002
 RESCUING_SHARE = 0.05
 LEAVING_SHARE = 0.003
+HANGING_SHARE, LINGERING_SHARE = 1.5, 0.6
+"""Of the lease."""
 LIVE = (TaskStatus.QUEUED, TaskStatus.SCHEDULED, TaskStatus.CLAIMED)
 FAILURE = ErrorInfo(error_class=ErrorClass.TRANSIENT, type="torture.Failure", message="as planned")
 
@@ -53,7 +55,7 @@ class Worker(Process):
             self.keep_lease()
             if self.draw.random() < RESCUING_SHARE:
                 self.queue.rescue()
-            self.hang(held)
+            self.take_time(held)
             self.save(held)
             held = self.go_on(held)
             if not held:
@@ -100,9 +102,12 @@ class Worker(Process):
     def plan(self, claim: Claim) -> Plan:
         return plan(self.seed, claim.task.id, claim.fence, grown_up=not claim.task.params["tag"].startswith("f"))
 
-    def hang(self, held: list[Claim]) -> None:
-        if any(self.plan(claim).hangs for claim in held):
-            time.sleep(self.lease_seconds * 1.5)
+    def take_time(self, held: list[Claim]) -> None:
+        plans = [self.plan(claim) for claim in held]
+        if any(plan.hangs for plan in plans):
+            time.sleep(self.lease_seconds * HANGING_SHARE)
+        elif any(plan.lingers for plan in plans):
+            time.sleep(self.lease_seconds * LINGERING_SHARE)
 
     def save(self, held: list[Claim]) -> None:
         for claim in held:

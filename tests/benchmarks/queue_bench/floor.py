@@ -89,10 +89,10 @@ class OneRow:
 
 
 def floor_rows(family: str, series: Mapping[str, Series], rows: int) -> list[Row]:
-    """Show both floors, and how much cheaper the cheapest one is."""
-    share = series[CHEAPEST].quantile_ratio(series[FLOOR], 0.5)
+    """Show both floors: how restless the machine was, and how much cheaper the cheapest one is."""
+    unrest, share = series[FLOOR].unrest(), series[CHEAPEST].quantile_ratio(series[FLOOR], 0.5)
     return [
-        row(family, f"{FLOOR}, {rows:,} rows", series[FLOOR]),
+        row(family, f"{FLOOR}, {rows:,} rows", series[FLOOR], value=unrest, of_what="fastest : slowest round (noise)"),
         row(family, f"{CHEAPEST}, {rows:,} rows", series[CHEAPEST], value=share, of_what="x P50 of the transaction"),
     ]
 

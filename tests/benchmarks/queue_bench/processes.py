@@ -37,10 +37,20 @@ def run(path: Path, durability: Durability, processes: int, tasks: int) -> Works
     try:
         for process in started:
             _stream(process.stdout).readline()
-        return [json.loads(answer) for answer in _answers(started)]
+        return _checked([json.loads(answer) for answer in _answers(started)])
     finally:
         for process in started:
             process.kill()
+
+
+def _checked(works: Works) -> Works:
+    """Show what went wrong, and stop where nothing was done at all."""
+    errors = sorted({error for work in works for error in work["errors"]})
+    sys.stderr.writelines(f"a process was refused: {error}\n" for error in errors)
+    if not any(work["ids"] for work in works):
+        msg = "no process finished a task; what stopped them stands above"
+        raise RuntimeError(msg)
+    return works
 
 
 def _answers(started: Sequence[subprocess.Popen[str]]) -> list[str]:

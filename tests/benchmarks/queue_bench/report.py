@@ -5,7 +5,7 @@ import os
 import platform
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,6 @@ def row(family: str, subject: str, series: Series, **more: Any) -> Row:
         per_second=series.per_second(),
         **more,
     )
-
-
-def under(prefix: str, rows: Sequence[Row]) -> list[Row]:
-    """Put something before the name of every subject."""
-    return [replace(line, subject=f"{prefix}{line.subject}") for line in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

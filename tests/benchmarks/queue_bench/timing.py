@@ -76,6 +76,11 @@ class Series:
         """Give the tasks done in one second, for each round."""
         return [self.tasks * len(values) * 1e9 / sum(values) for values in self.rounds]
 
+    def unrest(self) -> float:
+        """Compare the slowest round with the fastest: how much the machine itself moves, where the work is the same."""
+        rates = self.rates()
+        return max(rates) / min(rates)
+
     def quantile_ratio(self, other: "Series", share: float) -> float:
         """Compare a quantile with another subject's of the same round, and give the median."""
         pairs = zip(self.rounds, other.rounds, strict=True)

@@ -133,7 +133,7 @@ class SQLiteQueue(SettleOneByOne):
 
     def settle(self, endings: Sequence[Ending], then: ClaimRequest | None = None) -> Settled:
         now = self._clock()
-        if then is None and len(endings) == 1 and _is_plain(endings[0]) and not self._database.events:
+        if then is None and len(endings) == 1 and _is_plain(endings[0]):
             done = _complete_one(self._database, endings[0], now)
             return Settled([], [] if done else list(endings))
         texts = _written(endings)

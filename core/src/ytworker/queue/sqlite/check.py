@@ -90,9 +90,9 @@ INVARIANTS = (
     ),
     Invariant(
         "owner_without_claim",
-        "SELECT id FROM task WHERE status <> 1 AND owner IS NOT NULL",
-        "tasks that are not claimed but name a worker",
-        ("UPDATE task SET owner = NULL WHERE status <> 1 AND owner IS NOT NULL",),
+        "SELECT id FROM task WHERE status NOT IN (1, 3) AND owner IS NOT NULL",
+        "tasks that are neither claimed nor completed but name a worker",
+        ("UPDATE task SET owner = NULL WHERE status NOT IN (1, 3) AND owner IS NOT NULL",),
     ),
     Invariant(
         "orphan_key",

@@ -17,7 +17,6 @@ from functools import lru_cache
 
 from ytworker.model import SECOND, Claim, Microseconds, Task, TaskStatus
 from ytworker.queue.protocol import ClaimRequest
-from ytworker.queue.sqlite import events
 from ytworker.queue.sqlite.database import Database, Row
 from ytworker.queue.sqlite.parking import park
 from ytworker.queue.sqlite.schema import FLAG_ERRORS, FLAG_RUN, READY_KEYS
@@ -73,7 +72,7 @@ _ADVANCE = "UPDATE task_type SET clock = clock + ?1 WHERE name = ?2"
 _REWIND = "UPDATE task_type SET clock = 0 WHERE name = ? AND clock > 0 AND queued = 0"
 # A worker whose lease was taken away must not claim: nobody would ever rescue what it then holds.
 _CLAIM_TASK = f"""
-UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2
+UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2, claimed_at = ?2
  WHERE id = ?3 AND (status = 0 OR status = 2 AND at <= ?2)
    AND EXISTS (SELECT 1 FROM worker WHERE id = ?1 AND NOT lost)
 RETURNING id, fence, attempt, priority, flags, NULL, {_HELD}
@@ -102,7 +101,7 @@ def claim_rows(database: Database, request: ClaimRequest, now: Microseconds) -> 
 
 def _first_rows(database: Database, request: ClaimRequest, now: Microseconds) -> list[Row]:
     simple = request.strategy.name != WeightedRandomStrategy.name and request.strategy.aging_seconds is None
-    if simple and not database.events:
+    if simple:
         rows = _claim_heads(database, request, request.limit, now, fresh=True)
         if rows:
             return rows
@@ -128,7 +127,6 @@ def _take(database: Database, request: ClaimRequest, now: Microseconds) -> list[
             rows += _claim_in_order(database, request, wanted - len(rows), now)
     if not rows:
         _explain_nothing(database, request)
-    events.record(database, "claimed", [(row[0], row[2], None) for row in rows], now, request.worker_id)
     return rows
 
 
@@ -218,9 +216,7 @@ def _anything_due(database: Database, types: Sequence[str], now: Microseconds) -
 
 def claim_one(database: Database, worker_id: int, task_id: int, now: Microseconds) -> list[Row]:
     """Claim this very task if it is ready or due, inside a transaction of the caller's."""
-    rows = database.execute(_CLAIM_TASK, (worker_id, now, task_id)) if abs(task_id) < NO_ROWID else []
-    events.record(database, "claimed", [(row[0], row[2], None) for row in rows], now, worker_id)
-    return rows
+    return database.execute(_CLAIM_TASK, (worker_id, now, task_id)) if abs(task_id) < NO_ROWID else []
 
 
 def read_claims(database: Database, worker_id: int, rows: Sequence[Row], now: Microseconds) -> list[Claim]:
@@ -292,6 +288,6 @@ def _claim_sql(order: str, types: int, *, many: bool, fresh: bool) -> str:
     ]
     residual = _RESIDUAL if order == WeightedRandomStrategy.name else "NULL"
     return (
-        "UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2 "
+        "UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2, claimed_at = ?2 "
         f"WHERE {' AND '.join(conditions)} RETURNING id, fence, attempt, priority, flags, {residual}, {_HELD}"
     )

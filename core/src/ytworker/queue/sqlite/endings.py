@@ -18,22 +18,22 @@ from ytworker.queue.sqlite.counters import count
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.enqueueing import enqueue_tasks, texts_of
 from ytworker.queue.sqlite.failures import add_error
-from ytworker.queue.sqlite.schema import FLAG_ERRORS, FLAG_ITEMS, FLAG_RUN, OUTCOME_CODES, OUTCOMES, READY_KEYS
+from ytworker.queue.sqlite.schema import FLAG_ERRORS, FLAG_ITEMS, FLAG_RUN, OUTCOME_CODES, READY_KEYS
 
 _FENCE = "id = ? AND status = 1 AND owner = ? AND fence = ?"
 _OK, _EMPTY = OUTCOME_CODES[Outcome.OK], OUTCOME_CODES[Outcome.EMPTY]
 # A task that an earlier attempt stored items for is not empty.
 _OUTCOME = f"CASE WHEN {{0}} = {_EMPTY} AND flags & {FLAG_ITEMS} THEN {_OK} ELSE {{0}} END"
 _COMPLETE = f"""
-UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("?2")}, owner = NULL
- WHERE id = ?3 AND status = 1 AND owner = ?4 AND fence = ?5 RETURNING outcome
+UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("?2")}
+ WHERE id = ?3 AND status = 1 AND owner = ?4 AND fence = ?5
 """
 _COMPLETE_MANY = f"""
-UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("done.outcome")}, owner = NULL
+UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("done.outcome")}
   FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS owner,
                json_extract(value, '$[2]') AS fence, json_extract(value, '$[3]') AS outcome FROM json_each(?2)) AS done
  WHERE task.id = done.id AND task.status = 1 AND task.owner = done.owner AND task.fence = done.fence
-RETURNING id, task.outcome
+RETURNING id
 """
 _KILL = f"UPDATE task SET status = 4, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE {_FENCE}"
 _RETRY = f"UPDATE task SET status = 2, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE {_FENCE}"
@@ -76,7 +76,7 @@ def is_plain(ending: Ending) -> TypeGuard[Completion]:
 
 def complete_one(database: Database, ending: Completion, now: Microseconds) -> bool:
     """Complete a plain ending by one statement; False when it is stale, which is then counted."""
-    if _complete(database, ending, now) is not None:
+    if _complete(database, ending, now):
         return True
     with database.write():
         _count_stale(database, [ending])
@@ -110,32 +110,27 @@ def _end(database: Database, ending: Ending, texts: list[str], now: Microseconds
 
 
 def _complete_with(database: Database, ending: Completion, texts: list[str], now: Microseconds) -> bool:
-    outcome = _complete(database, ending, now)
-    if outcome is None:
+    if not _complete(database, ending, now):
         return False
     _store(database, ending.claim, ending.items, ending.suspect, now)
     enqueue_tasks(database, ending.follow_ups, texts, now)
     sources.forgive(database, ending.sources, now)
-    _tell(database, "completed", ending.claim, outcome.value, now)
     return True
 
 
-def _complete(database: Database, ending: Completion, now: Microseconds) -> Outcome | None:
-    """Complete a task, and give the outcome as it is kept; None when the claim is stale."""
-    rows = database.execute(_COMPLETE, (now, OUTCOME_CODES[_outcome(ending)], *_fence(ending.claim)))
-    return OUTCOMES[rows[0][0]] if rows else None
+def _complete(database: Database, ending: Completion, now: Microseconds) -> bool:
+    return database.change(_COMPLETE, (now, OUTCOME_CODES[_outcome(ending)], *_fence(ending.claim))) == 1
 
 
 def _complete_many(database: Database, endings: Sequence[Completion], now: Microseconds) -> list[Ending]:
     rows = [(*_fence(ending.claim), OUTCOME_CODES[_outcome(ending)]) for ending in endings]
-    done: dict[int, int] = dict(database.execute(_COMPLETE_MANY, (now, json.dumps(rows))))
+    done = {task_id for (task_id,) in database.execute(_COMPLETE_MANY, (now, json.dumps(rows)))}
     stale: list[Ending] = []
     for ending in endings:
-        code = done.pop(ending.claim.task.id, None)  # said twice in one batch, the second is stale
-        if code is None:
-            stale.append(ending)
+        if ending.claim.task.id in done:
+            done.discard(ending.claim.task.id)  # said twice in one batch, the second is stale
         else:
-            _tell(database, "completed", ending.claim, OUTCOMES[code].value, now)
+            stale.append(ending)
     return stale
 
 
@@ -245,8 +240,8 @@ def _remember(
 def _tell(
     database: Database, kind: str, claim: Claim, note: str | None, now: Microseconds, *, counted: bool = True
 ) -> None:
-    attempt = claim.task.attempt if counted else claim.task.attempt - 1
-    events.record(database, kind, [(claim.task.id, attempt, note)], now, claim.worker_id)
+    attempts = claim.task.attempt if counted else claim.task.attempt - 1
+    events.record(database, kind, claim.task.id, now, attempts=attempts, ends=events.attempt_of(claim), note=note)
 
 
 def _count_stale(database: Database, stale: Sequence[Ending]) -> None:

@@ -141,7 +141,7 @@ class _Bulk:
             changed = self.database.change(_REPLACE, (holder, text)) == 1
         elif task.on_conflict == OnConflict.RAISE_PRIORITY:
             changed = self.database.change(_RAISE, (holder, task.priority)) == 1
-        if changed and self.database.events:
-            ((attempt,),) = self.database.execute(_ATTEMPT, (holder,))
-            events.record(self.database, "changed", [(holder, attempt, str(task.on_conflict))], self.now)
+        if changed:
+            ((attempts,),) = self.database.execute(_ATTEMPT, (holder,))
+            events.record(self.database, "changed", holder, self.now, attempts=attempts, note=str(task.on_conflict))
         return Enqueued(holder, created=False, changed=changed)

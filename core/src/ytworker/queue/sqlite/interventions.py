@@ -12,10 +12,11 @@ from ytworker.queue.sqlite.tasks import list_ids
 
 CHUNK = 500
 
-_CANCEL = """
-UPDATE task SET status = 5, at = ?, owner = NULL
- WHERE id IN (SELECT value FROM json_each(?)) AND status IN (0, 1, 2) RETURNING id, attempt
+_LIVE_ONES = """
+SELECT id, attempt, owner, CASE status WHEN 1 THEN claimed_at END FROM task
+ WHERE id IN (SELECT value FROM json_each(?)) AND status IN (0, 1, 2)
 """
+_CANCEL = "UPDATE task SET status = 5, at = ?, owner = NULL WHERE id = ?"
 _KEY_IS_TAKEN = """
 EXISTS (SELECT 1 FROM body b JOIN live_key k ON k.type = b.type AND k.key = b.key WHERE b.id = task.id)
 """
@@ -47,8 +48,11 @@ def cancel(database: Database, which: TaskFilter, clock: Callable[[], Microsecon
     for ids in _chunks(database, which, _LIVE):
         now = clock()
         with database.write():
-            rows = database.execute(_CANCEL, (now, json.dumps(ids)))
-            events.record(database, "cancelled", [(task_id, attempt, None) for task_id, attempt in rows], now)
+            rows = database.execute(_LIVE_ONES, (json.dumps(ids),))
+            for task_id, attempt, owner, claimed_at in rows:
+                database.change(_CANCEL, (now, task_id))
+                ended = events.Attempt(owner, claimed_at, attempt)
+                events.record(database, "cancelled", task_id, now, attempts=attempt, ends=ended)
         done += len(rows)
     return done
 
@@ -61,7 +65,7 @@ def requeue(database: Database, which: TaskFilter, clock: Callable[[], Microseco
         with database.write():
             for task_id in ids:  # one by one, since each may take the key of the next
                 if database.change(_REQUEUE, (now, task_id)):
-                    events.record(database, "requeued", [(task_id, 0, None)], now)
+                    events.record(database, "requeued", task_id, now, attempts=0)
                     done += 1
                 else:
                     skipped += len(database.execute(_ENDED, (task_id,)))

@@ -25,7 +25,7 @@ _ANY_CLAIMED = "SELECT 1 FROM task_type WHERE claimed > 0 LIMIT 1"
 # somebody died or left in the middle of something.
 _HELD = "SELECT id FROM task WHERE status = 1 AND owner = ?"
 _STILL_HELD = """
-SELECT t.id, t.attempt, t.attempt >= b.max_attempts FROM task t LEFT JOIN body b ON b.id = t.id
+SELECT t.id, t.attempt, t.claimed_at, t.attempt >= b.max_attempts FROM task t LEFT JOIN body b ON b.id = t.id
  WHERE t.id IN (SELECT value FROM json_each(?)) AND t.status = 1 AND t.owner = ?
 """
 _REQUEUE = f"UPDATE task SET status = 0, at = ?, owner = NULL, flags = flags | ?, {READY_KEYS} WHERE id = ?"
@@ -61,10 +61,11 @@ def remove_worker(database: Database, worker_id: int, now: Microseconds) -> None
     database.change(_MARK, (worker_id,))
     held = _held(database, worker_id)
     with database.write():
-        for task_id, attempt, _ in database.execute(_STILL_HELD, (held, worker_id)):
+        for task_id, attempt, claimed_at, _ in database.execute(_STILL_HELD, (held, worker_id)):
             database.change(_TAKE_BACK, (now, task_id))
             database.change(_WAITS_NO_MORE, (task_id,))
-            events.record(database, "returned", [(task_id, attempt - 1, None)], now, worker_id)
+            ended = events.Attempt(worker_id, claimed_at, attempt)
+            events.record(database, "returned", task_id, now, attempts=attempt - 1, ends=ended)
         database.execute(_REMOVE, (worker_id,))
 
 
@@ -86,13 +87,14 @@ def _rescue_from(database: Database, worker_id: int, now: Microseconds) -> int:
         if not removed:
             return 0
         tasks = database.execute(_STILL_HELD, (held, worker_id))
-        for task_id, attempt, exhausted in tasks:
+        for task_id, attempt, claimed_at, exhausted in tasks:
             add_error(
                 database, task_id, attempt, _lapsed(*removed[0]), worker_id=worker_id, plugin_version=None, now=now
             )
             _release(database, task_id, now, dies=bool(exhausted))
             kind, note = ("died", ErrorClass.RESOURCE.value) if exhausted else ("rescued", None)
-            events.record(database, kind, [(task_id, attempt, note)], now, worker_id)
+            ended = events.Attempt(worker_id, claimed_at, attempt)
+            events.record(database, kind, task_id, now, attempts=attempt, ends=ended, note=note)
         count(database, "rescued", len(tasks))
         return len(tasks)
 

@@ -26,5 +26,7 @@ def park(database: Database, worker_id: int, row: Row, problem: Exception, now: 
     with database.write():
         if database.change(_PARK, (now, task_id, worker_id, fence)):
             add_error(database, task_id, attempt, error, worker_id=worker_id, plugin_version=None, now=now)
-            events.record(database, "died", [(task_id, attempt, error.error_class.value)], now, worker_id)
+            ended = events.Attempt(worker_id, now, attempt)
+            note = error.error_class.value
+            events.record(database, "died", task_id, now, attempts=attempt, ends=ended, note=note)
             count(database, "parked")

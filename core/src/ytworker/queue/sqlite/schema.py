@@ -154,6 +154,9 @@ _FOUR_ORDERS = (
     "ALTER TABLE task ADD COLUMN flags INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE task ADD COLUMN rank INTEGER",
     "ALTER TABLE task ADD COLUMN weight_key REAL",
+    # With the owner it tells of the last claim, so that an attempt which ends well costs no event. Both stay with a
+    # completed task.
+    "ALTER TABLE task ADD COLUMN claimed_at INTEGER",
     "DROP INDEX ready_id",
     "DROP INDEX due",
     # Each index ends in the row's id, as every SQLite index does.

@@ -72,7 +72,7 @@ class WeightedTests(Suite):
         fill(queue)
         drawn: Counter[int] = Counter()
         dice = random.Random(7)
-        for _ in range(1_200):
+        for _ in range(800):
             claim = take_one(queue, worker, *TYPES, order="weighted_random")
             drawn[claim.task.priority] += 1
             come_back(queue, claim, clock, dice.choice(["returned", "retried", "deferred", "requeued"]))
