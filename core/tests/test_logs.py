@@ -146,6 +146,12 @@ def test_an_outcome_is_one_word(result: TaskResult, decision: Any, outcome: str)
     assert set(Outcome) < {"ok", "empty", "suspect", "retry", "dead", "returned", "deferred"}
 
 
+def test_what_goes_back_untried_is_no_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "ytworker")
+    tell_result(CLAIM, TaskResult(success=False), None, url="sqlite:///a/q.db", now=0)
+    assert caplog.records == []
+
+
 def test_doubted_items_and_a_pause_are_events_of_their_own(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "ytworker")
     tell_result(CLAIM, TaskResult(success=True, suspect="odd"), None, url="sqlite:///a/q.db", now=0)

@@ -39,6 +39,8 @@ def tell_result(claim: Claimed, result: TaskResult, decision: Decision | None, *
         now: When it was reported.
     """
     task, error = claim.task, result.error
+    if not result.success and error is None and result.reason is None:
+        return  # it goes back as it came: nothing was tried
     known = {
         **_UNKNOWN,
         **_identity(claim, url),
