@@ -28,9 +28,10 @@ MEMBERS = {
     "core": ["./core"],
     "ytworker-ytdlp": ["./core", "./plugins/ytworker-ytdlp[testing]"],
     "ytworker-channel": ["./core", "./plugins/ytworker-ytdlp[testing]", "./plugins/ytworker-channel"],
+    "ytworker-metrics": ["./core", "./plugins/ytworker-metrics"],
 }
-PACKAGES = {"core": "ytworker", "ytworker-ytdlp": "ytworker_ytdlp", "ytworker-channel": "ytworker_channel"}
-EVERYTHING = MEMBERS["ytworker-channel"]
+PACKAGES = {member: member.replace("-", "_") for member in MEMBERS} | {"core": "ytworker"}
+EVERYTHING = list(dict.fromkeys(part for parts in MEMBERS.values() for part in parts))
 
 BENCH_TOOLS = ["huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0"]
 TEST_TOOLS = ["coverage>=7.10", "hypothesis>=6.100", "pytest>=8.3"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ytworker.cli.app import _BUILTIN
+from ytworker.logs import KEYS, LogEvent
 from ytworker.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +70,11 @@ def test_the_commands_are_looked_at() -> None:
     assert problem_of("db chek")
     assert problem_of("db check --repare")
     assert problem_of("dead requeue --fingerprint 1f0c --dry-run") is None
+
+
+@pytest.mark.parametrize("name", [*LogEvent, *KEYS])
+def test_every_event_and_key_of_the_log_is_documented(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "reference" / "logs.md").read_text("utf-8")
 
 
 def test_every_page_of_how_to_is_on_the_map() -> None:

@@ -63,7 +63,7 @@ def test_an_unknown_channel_is_gone_on_its_first_attempt(online: Program) -> Non
     assert done.returncode == 1
     assert done.stdout == ""
     assert "Check the spelling" in done.stderr
-    (dead,) = json.loads(online("dead", "list", "--json").stdout)
+    (dead,) = json.loads(online("dead", "list", "--flat", "--json").stdout)
     assert (dead["error_class"], dead["attempt"]) == ("gone", 1)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from ytworker import redaction
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.settings import sqlite_url
 from ytworker.testing import FakeClock
@@ -28,6 +29,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _forgetful() -> Iterator[None]:
+    """What one test has set is no secret to the next."""
+    yield
+    redaction.forget()
 
 
 @pytest.fixture

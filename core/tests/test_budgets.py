@@ -172,3 +172,15 @@ def test_other_settings_resume_a_paused_source_for_good(
     assert budgets.acquire("youtube", 1, "new") == Granted(0)
     assert queue.source("youtube").paused_by is None
     assert budgets.acquire("youtube", 1, "old") == Granted(0)
+
+
+def test_a_source_that_was_paused_by_hand_is_refused_whatever_the_settings_and_whoever_asks(
+    budgets: Budgets, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    queue.pause("youtube", clock() + HOUR, "the exhibition is on")
+    why = "youtube is paused by hand: the exhibition is on; `ytworker sources resume 'youtube'` ends that"
+    for budgets.ignore_pauses in (False, True):
+        for settings in ("old", "new"):
+            assert budgets.acquire("youtube", 1, settings) == Refused(clock() + HOUR, why)
+    clock.advance(3600)
+    assert budgets.acquire("youtube", 1, "old") == Granted(0.0)

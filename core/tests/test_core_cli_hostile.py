@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from plugin_helpers import PROGRAM, Done, Program, Zoo
+from ytworker.redaction import printable
 
 pytest_plugins = ["plugin_fixtures"]
 
@@ -79,6 +80,8 @@ def everything(program: Program, text: str) -> dict[str, Done]:
         ("tasks", "show", "6", "--json"),
         ("dead", "list"),
         ("dead", "list", "--json"),
+        ("dead", "list", "--flat"),
+        ("dead", "list", "--flat", "--json"),
         ("dead", "show", "5"),
         ("dead", "requeue", "--all", "--dry-run"),
         ("items", "list"),
@@ -86,6 +89,10 @@ def everything(program: Program, text: str) -> dict[str, Done]:
         ("items", "export"),
         ("status",),
         ("status", "--json"),
+        ("sources", "list"),
+        ("workers",),
+        ("health",),
+        ("doctor", "--json"),
         ("db", "check"),
         ("tasks", "cancel", "--all"),
         ("tasks", "retry", "5"),
@@ -144,7 +151,7 @@ def test_o6_a_log_record_is_one_line(program: Program, zoo: Zoo, text: str) -> N
     done = program("--log-format", "json", "scrape", "good")
     is_inert(done)
     (record,) = [json.loads(line) for line in done.err.split("\n") if line.startswith("{")]
-    assert (record["level"], record["message"]) == ("error", f"log {text}")
+    assert (record["level"], record["message"]) == ("error", printable(f"log {text}"))
 
 
 def test_o2_no_command_reads_markup(program: Program, zoo: Zoo) -> None:

@@ -169,6 +169,7 @@ def test_one_task_is_shown_with_who_did_what(program: Program, zoo: Zoo) -> None
     told = program("tasks", "show", "1").out
     assert "EVENT" in told
     assert "requeued" in told
+    assert "1 time, last 20" in told
 
 
 def test_without_events_only_what_the_task_itself_tells_is_known(
@@ -354,7 +355,7 @@ def outage(program: Program, zoo: Zoo) -> Program:
 
 
 def numbers(program: Program, *filters: str) -> list[str]:
-    return [task["id"] for task in shown(program, "dead", "list", *filters)]
+    return [task["id"] for task in shown(program, "dead", "list", "--flat", *filters)]
 
 
 @pytest.mark.parametrize(
@@ -388,13 +389,53 @@ def test_dead_letters_are_chosen(outage: Program, command: str, filters: list[st
 
 
 def test_a_thousand_failures_of_one_cause_are_one_fingerprint(outage: Program) -> None:
-    letters = shown(outage, "dead", "list", "--type", "gone")
+    letters = shown(outage, "dead", "list", "--flat", "--type", "gone")
     private, removed = letters[0]["fingerprint"], letters[1]["fingerprint"]
     assert removed != private
     assert numbers(outage, "--fingerprint", removed) == ["2", "1"]
     assert removed in outage("dead", "list").out
     outage("dead", "requeue", "--fingerprint", removed)
     assert numbers(outage) == ["4", "3"]
+
+
+def test_dead_letters_are_grouped_by_their_cause(outage: Program) -> None:
+    groups = shown(outage, "dead", "list")
+    shape = ["fingerprint", "error_class", "count", "types", "first_seen", "last_seen", "sample"]
+    assert [list(group) for group in groups] == [shape] * 3
+    assert [(group["count"], group["error_class"], group["types"]) for group in groups] == [
+        (2, "gone", ["gone"]),
+        (1, "bug", ["odd"]),
+        (1, "gone", ["gone"]),
+    ]
+    assert groups[0]["sample"] == {"id": "2", "error": "removed"}
+    assert groups[0]["first_seen"] < groups[0]["last_seen"]
+    assert [group["count"] for group in shown(outage, "dead", "list", "--limit", "1")] == [2]
+    assert [group["types"] for group in shown(outage, "dead", "list", "--class", "bug")] == [["odd"]]
+    done = outage("dead", "list", "--limit", "2")
+    assert done.out.split()[0] == "COUNT"
+    assert groups[0]["fingerprint"] in done.out
+    assert "1 cause more" in done.err
+
+
+def test_one_command_brings_back_a_group_and_its_history_stays(outage: Program) -> None:
+    fingerprint = shown(outage, "dead", "list")[0]["fingerprint"]
+    outage("dead", "requeue", "--fingerprint", fingerprint)
+    outage("run", "--until-empty")
+    assert [group["count"] for group in shown(outage, "dead", "list", "--fingerprint", fingerprint)] == [2]
+    task = shown(outage, "dead", "show", "1")
+    assert [attempt["error"] for attempt in task["attempts"]] == ["removed", "removed"]
+    assert [event["event"] for event in task["events"]] == [
+        "enqueued", "claimed", "died", "requeued", "claimed", "died",
+    ]  # fmt: skip
+
+
+def test_a_list_of_many_says_that_there_may_be_more(outage: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ytworker import tending
+    from ytworker.cli import dead
+
+    for module in (tending, dead):
+        monkeypatch.setattr(module, "MOST_COUNTED", 3)
+    assert "these are the newest 3; there may be more" in outage("dead", "list").err
 
 
 def test_a_dead_letter_is_shown_with_its_history(outage: Program) -> None:

@@ -13,6 +13,9 @@ from ytworker.cli import plugins as plugins_module
 
 pytest_plugins = ["plugin_fixtures"]
 
+OURS = {"channel_scrape", "metrics"}
+"""What other distributions of this repository bring, where they are installed beside the core."""
+
 TATTLE = "import pathlib; pathlib.Path(__file__).with_suffix('.imported').touch()"
 COMMAND = (
     TATTLE
@@ -50,7 +53,7 @@ def full_house(zoo: Zoo) -> None:
 def test_the_list_shows_every_state_and_imports_nothing(program: Program, zoo: Zoo) -> None:
     full_house(zoo)
     found = listed(program, "--block", "wraps", "--block", "nowhere")
-    states = {name: each["status"] for name, each in found.items() if name != "channel_scrape"}
+    states = {name: each["status"] for name, each in found.items() if name not in OURS}
     assert states == {
         "found": "found",
         "old": "incompatible",

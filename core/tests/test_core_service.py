@@ -126,14 +126,14 @@ def test_dead_letters_are_listed_with_their_class(program: Program, zoo: Zoo) ->
     zoo.worker("wrong", "raise PermanentError('no such thing')")
     for name in ("gone", "wrong"):
         assert program("scrape", name).code == 1
-    found = json.loads(program("dead", "list", "--json").out)
+    found = json.loads(program("dead", "list", "--flat", "--json").out)
     assert [(each["type"], each["error_class"], each["error"], each["state"]) for each in found] == [
         ("wrong", "invalid", "no such thing", "dead"),
         ("gone", "gone", "it was removed", "dead"),
     ]
-    only = json.loads(program("dead", "list", "--class", "gone", "--json").out)
+    only = json.loads(program("dead", "list", "--flat", "--class", "gone", "--json").out)
     assert [each["type"] for each in only] == ["gone"]
-    assert json.loads(program("dead", "list", "--type", "nothing", "--json").out) == []
+    assert json.loads(program("dead", "list", "--flat", "--type", "nothing", "--json").out) == []
     assert "it was removed" in program("dead", "list").out
 
 

@@ -58,7 +58,7 @@ def test_any_text_is_read_as_a_table_of_mounts(text: str) -> None:
 def test_q7_a_network_file_system_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(files, "_mounts", lambda: [("/", "ext4"), (str(tmp_path), kind)])
+    monkeypatch.setattr(files, "mounts", lambda: [("/", "ext4"), (str(tmp_path), kind)])
     with pytest.raises(StoreError, match=rf"network file system \({kind}\).*Name a local disk with --queue"):
         SQLiteQueue(sqlite_url(tmp_path / "new" / "queue.db"))
     assert list((tmp_path / "new").iterdir()) == []
@@ -67,13 +67,13 @@ def test_q7_a_network_file_system_is_refused_before_anything_is_written(
 def test_q7_a_link_does_not_hide_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    monkeypatch.setattr(files, "_mounts", lambda: [("/", "ext4"), (str(tmp_path / "real"), "nfs")])
+    monkeypatch.setattr(files, "mounts", lambda: [("/", "ext4"), (str(tmp_path / "real"), "nfs")])
     with pytest.raises(StoreError, match="network file system"):
         SQLiteQueue(sqlite_url(tmp_path / "link" / "queue.db"))
 
 
 def test_q7_a_root_on_the_network_is_let_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_mounts", lambda: [("/", "nfs")])
+    monkeypatch.setattr(files, "mounts", lambda: [("/", "nfs")])
     SQLiteQueue(sqlite_url(tmp_path / "queue.db")).close()
 
 

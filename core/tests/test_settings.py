@@ -170,11 +170,14 @@ def test_orders_are_a_list_in_which_two_are_always_there(given: Any, orders: tup
     assert load_settings({"orders": given}).values.orders == orders
 
 
-def test_orders_may_come_from_everywhere(config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("given", ["fifo,weighted_random", '["fifo", "weighted-random"]'])
+def test_orders_may_come_from_everywhere(
+    config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
     file = config('orders = ["priority"]\n')
     loaded = load_settings()
     assert (loaded.values.orders, loaded.origins) == (("fifo", "lifo", "priority"), {"orders": f"orders in {file}"})
-    monkeypatch.setenv("YTWORKER_ORDERS", "fifo,weighted_random")
+    monkeypatch.setenv("YTWORKER_ORDERS", given)
     loaded = load_settings()
     assert loaded.values.orders == ("fifo", "lifo", "weighted_random")
     assert loaded.origins == {"orders": "YTWORKER_ORDERS"}
@@ -220,7 +223,7 @@ def test_every_setting_is_known_as_a_variable(monkeypatch: pytest.MonkeyPatch) -
         ("YTWORKER_STRATEGY", "weighted random"),
         ("YTWORKER_ORDERS", CANARY),
         ("YTWORKER_ORDERS", f"fifo,{CANARY},{CANARY}2"),
-        ("YTWORKER_ORDERS", '["priority"]'),
+        ("YTWORKER_ORDERS", f'["{CANARY}"]'),
         ("YTWORKER_AGING_SECONDS", "-1"),
         ("YTWORKER_AGING_SECONDS", "nan"),
         ("YTWORKER_AGING_SECONDS", "inf"),

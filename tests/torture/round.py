@@ -19,7 +19,7 @@ from torture.worker import Worker
 
 ENQUEUERS = 2
 LEASE_SECONDS = 0.3
-STOPPED_SHARE = 0.3
+STOPPED_SHARE = 0.15
 """Of the blows that stop a process for longer than its lease instead of killing it."""
 TICK_SECONDS = 0.002
 

@@ -255,6 +255,7 @@ class TaskResult:
         plugin_version: Version of the plugin that ran, if known.
         waits_for: The source that a deferred scrape waits for, if any.
         follow_ups: The tasks that it asked for since its last checkpoint.
+        requests: How many requests the attempt was allowed to make.
     """
 
     success: bool
@@ -269,6 +270,7 @@ class TaskResult:
     plugin_version: str | None = None
     waits_for: str | None = None
     follow_ups: tuple[NewTask, ...] = ()
+    requests: int = 0
 
     @property
     def outcome(self) -> Outcome:
@@ -384,9 +386,10 @@ class SourceState:
         reason: Why it cools down or is paused.
         strikes: How many cool-downs followed each other without a success between.
         error_class: The class of the latest strike; a strike of another class starts a new count.
-        paused_until: Until when it is paused because the settings seem wrong; None when it is not.
+        paused_until: Until when it is paused, because the settings seem wrong or by hand; None when it is not.
         pause_reason: Why it is paused.
-        paused_by: Digest of the settings under which it was paused; under others it may be asked at once.
+        paused_by: Digest of the settings under which it was paused; under others it may be asked at once. None where it
+            was paused by hand.
     """
 
     name: str

@@ -21,6 +21,7 @@ from ytworker.engine import BaseWorker, TaskPoller, WorkerFactory
 from ytworker.engine.attempt import Observer
 from ytworker.engine.retention import Retention, rules
 from ytworker.errors import ParametersError, PluginUnavailableError, QueueError, SettingsError
+from ytworker.logs import LogEvent, event
 from ytworker.model import SECOND, Claim, ErrorInfo, Microseconds, NewTask, Task, TaskResult, TaskStatus
 from ytworker.plugins.discovery import USABLE, PluginKind, Policy
 from ytworker.plugins.parameters import as_json, validate
@@ -242,7 +243,9 @@ class Service(Tending):
             return
         missing = [name for name in wanted if name not in self.queue.orders()]
         if missing:
-            log.info("making ready the order %s; with many tasks this takes a while", " and ".join(missing))
+            names = " and ".join(missing)
+            told = event(LogEvent.QUEUE_PREPARED)
+            log.info("making ready the order %s; with many tasks this takes a while", names, extra=told)
         self.queue.offer(wanted)
 
     # -- looking

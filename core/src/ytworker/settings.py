@@ -28,6 +28,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from ytworker.errors import SettingsError
+from ytworker.redaction import masked, remember
 
 APP = "ytworker"
 PREFIX = "YTWORKER_"
@@ -137,13 +138,21 @@ class Settings(BaseSettings):
         default=900.0, gt=0, le=86_400, description="How long one attempt may take, in seconds."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="What to log.")
-    log_format: Literal["console", "json"] = Field(default="console", description="How to log, on stderr.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="How to log, on stderr: console for people, json for programs. auto is json for a worker that has "
+        "no terminal, and console else.",
+    )
     only: Names = Field(default=(), description="If set, only these plugins are used; names or distributions.")
     block: Names = Field(default=(), description="Plugins that are never imported; names or distributions.")
     no_plugins: bool = Field(default=False, description="Use no plugin at all.")
     plugins: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Sections of plugins, such as [plugins.ytdlp]."
     )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Give what ``repr`` shows: no secret."""
+        return ((name, masked(name or "", value)) for name, value in super().__repr_args__())
 
     @field_validator("only", "block", mode="before")
     @classmethod
@@ -253,6 +262,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, config: Path | None = 
     except ValidationError as error:
         raise SettingsError(_describe(error, origins)) from None
     values.block = (*values.block, *read_blocklist())
+    remember({"queue": values.queue, **values.plugins})
     return LoadedSettings(values, origins, file, tuple(_unknown_variables()))
 
 
@@ -269,6 +279,7 @@ def decode_section(name: str, model: type[Model], raw: Mapping[str, Any]) -> Mod
     Raises:
         SettingsError: A value does not fit, or nothing reads it. The message names the setting and its variable.
     """
+    remember(raw)
     try:
         return model.model_validate({key: _decode(model, key, value) for key, value in raw.items()})
     except ValidationError as error:

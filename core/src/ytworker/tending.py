@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ytworker.errors import QueueError
+from ytworker.failures import FailureGroup, by_cause
 from ytworker.model import Clock, Task, TaskStatus
 from ytworker.queue import Event, Requeued, TaskFilter, TaskQueue
 
@@ -74,6 +75,15 @@ class Tending:
             return 0
         which = replace(which, states=states)
         return self._count(which) if dry_run else self.queue.delete(which)
+
+    def dead_letters(self, which: TaskFilter) -> list[FailureGroup]:
+        """Group dead letters by their cause, the largest group first.
+
+        Args:
+            which: Which of them; ``limit`` is how many of the newest are looked at, :data:`MOST_COUNTED` by default.
+        """
+        most = MOST_COUNTED if which.limit is None else which.limit
+        return by_cause(self.queue.tasks(replace(which, states=(TaskStatus.DEAD,), limit=most)))
 
     def _count(self, which: TaskFilter) -> int:
         most = MOST_COUNTED if which.limit is None else min(MOST_COUNTED, which.limit)

@@ -3,9 +3,11 @@
 # ruff: noqa: ARG001 - the options of `root` are read from the context, see `_state`
 import errno
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Any
 
 import typer
@@ -20,11 +22,15 @@ _BUILTIN = {
     "enqueue": LazyCommand("ytworker.cli.enqueue", "Put tasks into the queue."),
     "run": LazyCommand("ytworker.cli.run", "Work on the queue."),
     "status": LazyCommand("ytworker.cli.status", "Show how the queue is doing."),
+    "workers": LazyCommand("ytworker.cli.workers", "See who works on the queue."),
+    "sources": LazyCommand("ytworker.cli.sources", "See who must not be asked for a while, pause and resume them."),
     "tasks": LazyCommand("ytworker.cli.tasks", "See tasks, cancel them, do them again."),
     "dead": LazyCommand("ytworker.cli.dead", "See what ended without success, queue it again or delete it."),
     "items": LazyCommand("ytworker.cli.items", "Look at what was collected."),
     "db": LazyCommand("ytworker.cli.db", "Check the queue, back it up, give space back."),
     "plugins": LazyCommand("ytworker.cli.plugins", "See and choose what is installed."),
+    "health": LazyCommand("ytworker.cli.health", "Say by the exit code whether all is well."),
+    "doctor": LazyCommand("ytworker.cli.doctor", "Look at everything that may be odd here."),
     "config": LazyCommand("ytworker.cli.config", "See the settings and where they come from."),
 }
 
@@ -109,7 +115,7 @@ def root(  # noqa: PLR0913, PLR0917 - each is an option that people type
     only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Use this plugin and no other.")] = None,
     block: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Do not use this plugin.")] = None,
     log_level: Annotated[str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = None,
-    log_format: Annotated[str | None, typer.Option(metavar="FORMAT", help="console or json.")] = None,
+    log_format: Annotated[str | None, typer.Option(metavar="FORMAT", help="auto, console or json.")] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_say_version)
     ] = False,
@@ -129,6 +135,14 @@ def run() -> None:
         sys.exit(_exit_code(error))
 
 
+def _tell_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write a traceback for whoever mends it; what a library raises may hold a key or a password."""
+    from ytworker.redaction import printable, redact  # noqa: PLC0415 - only when something broke
+
+    text = redact("".join(traceback.format_exception(kind, error, trace)))
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in text.splitlines()))
+
+
 def _exit_code(error: Exception) -> int:
     """Tell an error of ours; another one passes, with its traceback for whoever mends it."""
     from ytworker import errors  # noqa: PLC0415 - brings pydantic, which --help does not need
@@ -138,6 +152,7 @@ def _exit_code(error: Exception) -> int:
         complain(f"the output could not be written: {error.strerror}; what was to be done is done")
         return 1
     if not isinstance(error, errors.YtworkerError):
+        sys.excepthook = _tell_traceback
         raise error
     if isinstance(error, errors.ParametersError):
         complain(f"{error.task_type}:", *error.problems)

@@ -1,9 +1,6 @@
 """``ytworker config``: the settings and where they come from."""
 
-import json as jsonlib
-import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -11,14 +8,10 @@ import typer
 from ytworker.cli.lazy import make_app
 from ytworker.cli.output import emit_json, note, show_table
 from ytworker.cli.state import State
+from ytworker.redaction import masked
 from ytworker.settings import LoadedSettings
 
 app = make_app(no_args_is_help=True)
-
-_SECRET = re.compile(r"key(?!word)|token|secret|passw|credential|cookie(?!_file)", re.IGNORECASE)
-_LOGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)?(?P<login>.*)@", re.IGNORECASE | re.DOTALL)
-_QUERY = re.compile(r"([?&][^=&\s]*(?:key|token|secret|passw)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
-_HIDDEN = "********"
 
 
 @app.callback()
@@ -54,34 +47,3 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from _flat(f"{prefix}.{key}", value)
         else:
             yield f"{prefix}.{key}", value
-
-
-def masked(name: str, value: Any) -> Any:
-    """Hide what must not be shown: values of telling names, and logins in URLs, however deep they lie."""
-    if ".extractor_args" in name:  # tokens and visitor data are handed to yt-dlp here, under names of its own
-        return _HIDDEN
-    own = name.split(".")[2:] if name.startswith("plugins.") else [name]  # a section's name is no secret
-    if value in (None, "", [], {}):
-        return value
-    return _HIDDEN if any(map(_SECRET.search, own)) else _hide(value)
-
-
-def _hide(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: masked(str(key), each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_hide(each) for each in value]
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith(("[", "{")):  # what comes from a variable is still text
-        with suppress(ValueError, RecursionError):
-            return jsonlib.dumps(_hide(jsonlib.loads(value)))
-    return _QUERY.sub(rf"\1{_HIDDEN}", _without_login(value))
-
-
-def _without_login(text: str) -> str:
-    """Hide what stands before the last @ of a URL or a bare ``user:password@host``; a handle such as @NASA stays."""
-    match = _LOGIN.match(text)
-    if match is None or not (":" in match["login"] or (match["scheme"] and "/" not in match["login"])):
-        return text
-    return f"{match['scheme'] or ''}{_HIDDEN}@{text[match.end() :]}"

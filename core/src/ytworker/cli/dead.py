@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,11 +20,14 @@ from ytworker.cli.filters import (
     task_filter,
 )
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import counted, emit_json, note
+from ytworker.cli.output import counted, emit_json, in_local_time, note, show_table
+from ytworker.cli.shapes import shape_of
 from ytworker.cli.state import State
 from ytworker.cli.tasks import find, show_task, show_tasks
+from ytworker.failures import FailureGroup
 from ytworker.model import TaskStatus
 from ytworker.queue import TaskFilter
+from ytworker.redaction import redact
 from ytworker.service import Service
 from ytworker.tending import MOST_COUNTED
 
@@ -49,23 +52,60 @@ def list_dead(  # noqa: PLR0913, PLR0917 - each is an option that people type
     fingerprints: Fingerprints = None,
     ids: Ids = None,
     limit: Limit = _SHOWN,
+    flat: Annotated[bool, typer.Option("--flat", help="One line for each task, newest first.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List dead letters, newest first."""
+    """List dead letters by their cause, the most frequent first; --flat lists the tasks."""
     which = task_filter(
         classes=classes, types=types, since=since, before=before, fingerprints=fingerprints, ids=ids, limit=limit
     )
     with _service(ctx) as service:
-        found = service.tasks(_dead(which))
+        tasks = service.tasks(_dead(which)) if flat else []
+        groups = [] if flat else service.dead_letters(replace(which, limit=None))
     if json:
-        emit_json([task.to_json() for task in found])
-    elif found:
-        show_tasks(found, causes=True)
+        emit_json([shape_of(task) for task in tasks] if flat else [_shape(group) for group in groups[:limit]])
+    elif tasks:
+        show_tasks(tasks, causes=True)
         note("`ytworker dead show ID` shows every attempt, `ytworker dead requeue` queues them again")
+    elif groups:
+        _show_groups(groups, limit)
     elif which == TaskFilter(limit=limit):
         note("no dead letters: every task that ended, ended well")
     else:
         note("no such dead letter; `ytworker dead list` without options lists all")
+
+
+def _shape(group: FailureGroup) -> dict[str, Any]:
+    shape = group.to_json()
+    shape["sample"]["error"] = redact(shape["sample"]["error"] or "") or None
+    return shape
+
+
+def _show_groups(groups: Sequence[FailureGroup], limit: int) -> None:
+    columns = ("COUNT", "CLASS", "FIRST SEEN", "LAST SEEN", "FINGERPRINT", "TYPES", "SAMPLE", "WHY")
+    show_table(columns, map(_row, groups[:limit]), right=("COUNT", "SAMPLE"), wide=("TYPES", "WHY"))
+    looked_at = sum(group.count for group in groups)
+    if looked_at >= MOST_COUNTED:
+        note(f"these are the newest {looked_at:,}; there may be more of each, --since and --before show others")
+    if len(groups) > limit:
+        note(f"{counted(len(groups) - limit, 'cause')} more; --limit shows them")
+    note(
+        "`ytworker dead requeue --fingerprint HASH` queues a group again, `ytworker dead show SAMPLE` shows every "
+        "attempt of one, `ytworker dead list --flat` lists the tasks"
+    )
+
+
+def _row(group: FailureGroup) -> tuple[object, ...]:
+    return (
+        group.count,
+        group.error_class,
+        in_local_time(group.first_seen),
+        in_local_time(group.last_seen),
+        group.fingerprint,
+        ", ".join(group.types),
+        group.sample.id,
+        redact(group.sample.error.message) if group.sample.error else None,
+    )
 
 
 @app.command()

@@ -6,24 +6,19 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ytworker.redaction import printable, redact, without_controls
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
     from ytworker.model import Microseconds
 
-# C0 and C1 controls, and the marks that reorder what follows them.
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _WIDTH_OF_A_PIPE = 4_000  # whoever reads a pipe wants the whole value
 _PROBLEMS_SHOWN = 20
 
 MAX_LIMIT = 2**31
 """What ``--limit`` takes at the most."""
-
-
-def printable(text: object) -> str:
-    """Give a text without anything that a terminal would obey; line breaks and tabs become blanks."""
-    return _UNSAFE.sub("", re.sub(r"[\n\t]+", " ", str(text)))
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
@@ -44,7 +39,7 @@ def emit_json(value: Any) -> None:
 
 def note(text: str) -> None:
     """Tell something on stderr."""
-    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.write(printable(redact(without_controls(text))) + "\n")
 
 
 def complain(headline: str, *problems: str) -> None:

@@ -1,7 +1,8 @@
 """``ytworker run``: a worker."""
 
+import logging
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated
@@ -13,9 +14,12 @@ from ytworker.cli.output import counted, note
 from ytworker.cli.state import State
 from ytworker.cli.times import span
 from ytworker.errors import PluginUnavailableError
+from ytworker.logs import LogEvent, event
 from ytworker.plugins.discovery import USABLE
 from ytworker.queue import ORDERS, ClaimingStrategy, get_strategy
 from ytworker.service import Service
+
+log = logging.getLogger(__name__)
 
 app = make_app()
 
@@ -25,28 +29,38 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class _Drain:
-    """Set by the first signal; the second one interrupts the task, which then goes back to the queue."""
+    """Set by the first signal; the second one interrupts the task, which then goes back to the queue.
 
-    def __init__(self) -> None:
+    Args:
+        tell: How to say so.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
         self.stopping = False
+        self._tell = tell
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         """Take a signal."""
         if self.stopping:
             raise KeyboardInterrupt
         self.stopping = True
-        note("stopping after the current task; once more gives it back to the queue at once")
+        self._tell("stopping after the current task; once more gives it back to the queue at once")
 
 
 @contextmanager
-def _draining() -> Iterator[_Drain]:
-    drain = _Drain()
+def _draining(tell: Callable[[str], None]) -> Iterator[_Drain]:
+    drain = _Drain(tell)
     before = {number: signal.signal(number, drain.on_signal) for number in _SIGNALS}
     try:
         yield drain
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _log(text: str) -> None:
+    """Tell something as a line of the log: whoever reads JSON Lines must find nothing else among them."""
+    log.info("%s", text, extra=event(LogEvent.WORKER_MESSAGE))
 
 
 def _refuse_unknown(service: Service, types: Sequence[str]) -> None:
@@ -86,15 +100,14 @@ def run(
     """
     state: State = ctx.find_object(State) or State()
     order = _order(state, strategy, aging)
-    if state.log_level is None and "log_level" not in state.settings.origins:
-        state.be_talkative()
-    with state.service() as service, _draining() as drain:
+    tell = _log if state.log_as_worker() else note
+    with state.service() as service, _draining(tell) as drain:
         usable = service.registry.task_types()
         _refuse_unknown(service, types or ())
         for name, reason in service.waiting_for_plugins().items():
-            note(f"{name}: tasks wait for their plugin, which is {reason}")
+            tell(f"{name}: tasks wait for their plugin, which is {reason}")
         if not usable:
-            note("no worker plugin is installed, so no task can be done; try: pip install ytworker-channel")
+            tell("no worker plugin is installed, so no task can be done; try: pip install ytworker-channel")
         try:
             done = service.run(
                 strategy=order,
@@ -104,6 +117,6 @@ def run(
                 stopping=lambda: drain.stopping,
             )
         except KeyboardInterrupt:
-            note("the current task was given back to the queue")
+            tell("the current task was given back to the queue")
             raise typer.Exit(1) from None
-    note(f"{counted(done, 'task')} done")
+    tell(f"{counted(done, 'task')} done")

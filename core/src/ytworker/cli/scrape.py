@@ -21,16 +21,17 @@ from ytworker.cli.output import (
     emit_json,
     in_local_time,
     note,
-    printable,
     seconds_in_words,
     show_table,
 )
+from ytworker.cli.shapes import shape_of
 from ytworker.cli.state import State
 from ytworker.cli.task_types import TaskTypeGroup, in_options
 from ytworker.engine.attempt import Observer
 from ytworker.errors import ParametersError
 from ytworker.model import SECOND, Outcome, Task, TaskStatus
 from ytworker.queue import ItemFilter
+from ytworker.redaction import printable
 from ytworker.service import Scraped, Service
 
 INTERRUPTED = 130
@@ -71,7 +72,7 @@ def _show(service: Service, scraped: Scraped, *, whole: bool, lines: bool) -> No
     good = task.state is TaskStatus.COMPLETED and task.outcome is not Outcome.SUSPECT
     items = list(service.items(ItemFilter(task_id=task.id)))
     if whole:
-        emit_json({"task": task.to_json(), "items": items})
+        emit_json({"task": shape_of(task), "items": items})
     elif good and lines:
         for item in items:
             emit(as_json(item))

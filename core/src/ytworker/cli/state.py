@@ -1,5 +1,6 @@
 """What the global options say, and what follows from it once a command needs it."""
 
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 @dataclass
 class State:
     """The global options; settings, plugins and queue are opened when they are first asked for.
+
+    Commands of plugins find it as ``ctx.obj``, and :meth:`service` is theirs to use.
 
     Attributes:
         queue: ``--queue``.
@@ -68,11 +71,17 @@ class State:
 
         return Policy(self.only, self.block, self.no_plugins)
 
-    def be_talkative(self) -> None:
-        """Log what a worker does unless the user chose a level."""
+    def log_as_worker(self) -> bool:
+        """Log what a worker does, unless the user chose a level, and where no terminal is as JSON; True for JSON."""
         from ytworker.cli.logs import start_log  # noqa: PLC0415
 
-        start_log("info", self.settings.values.log_format)
+        values = self.settings.values
+        chosen = self.log_level is not None or "log_level" in self.settings.origins
+        form = values.log_format
+        if form == "auto":
+            form = "console" if sys.stderr.isatty() else "json"
+        start_log(values.log_level if chosen else "info", form)
+        return form == "json"
 
     def service(self) -> "Service":
         """Open the queue with its plugins."""

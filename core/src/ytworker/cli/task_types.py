@@ -7,11 +7,11 @@ from typing import Any
 
 from ytworker.cli.lazy import LazyCommand, LazyGroup
 from ytworker.cli.model_options import Run, build_command, option_name
-from ytworker.cli.output import printable
 from ytworker.cli.state import State
 from ytworker.errors import ParametersError
 from ytworker.plugins.discovery import USABLE, PluginKind, discover
 from ytworker.plugins.registry import PluginRegistry
+from ytworker.redaction import printable
 
 
 @dataclass(frozen=True, slots=True)

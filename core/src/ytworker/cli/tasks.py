@@ -26,14 +26,15 @@ from ytworker.cli.output import (
     emit_json,
     in_local_time,
     note,
-    printable,
     show_facts,
     show_table,
 )
+from ytworker.cli.shapes import shape_of, shown_params
 from ytworker.cli.state import State
 from ytworker.errors import QueueError, TaskNotFoundError
 from ytworker.model import Task, TaskStatus, rfc3339
 from ytworker.queue import Attempt, Event, ItemFilter
+from ytworker.redaction import printable, redact
 from ytworker.service import Service
 from ytworker.tending import ENDED
 
@@ -77,7 +78,7 @@ def list_tasks(  # noqa: PLR0913, PLR0917 - each is an option that people type
     with state.service() as service:
         found = service.tasks(which)
     if json:
-        emit_json([task.to_json() for task in found])
+        emit_json([shape_of(task) for task in found])
     elif not found:
         note("no such task; `ytworker enqueue TYPE` makes one, `ytworker scrape TYPE` does one now")
     else:
@@ -157,7 +158,7 @@ def show_task(service: Service, task: Task, *, json: bool) -> None:
     items = sum(1 for _ in service.items(ItemFilter(task_id=task.id)))
     if json:
         history = {"attempts": [_attempt(each) for each in attempts], "events": [_event(each) for each in events]}
-        emit_json({**task.to_json(), "items": items, **history})
+        emit_json({**shape_of(task), "items": items, **history})
     else:
         _show(task, attempts, events, items)
 
@@ -202,8 +203,8 @@ def _row(task: Task, *, causes: bool) -> tuple[object, ...]:
         state,
         attempt,
         *([task.error.fingerprint if task.error else None] if causes else []),
-        ", ".join(f"{name}={_short(value)}" for name, value in task.params.items()),
-        why,
+        ", ".join(f"{name}={_short(value)}" for name, value in shown_params(task).items()),
+        redact(why) if why else None,
     )
 
 
@@ -213,15 +214,17 @@ def _short(value: Any) -> str:
 
 
 def _show(task: Task, attempts: Sequence[Attempt], events: Sequence[Event], items: int) -> None:
-    facts = task.to_json()
+    facts = shape_of(task)
     for name in ("error", "error_class", "fingerprint", "params"):
         facts.pop(name)
-    show_facts([*facts.items(), ("params", as_json(dict(task.params))), ("items", items)])
+    again = [event for event in events if event.kind == "requeued"]
+    lineage = f"{counted(len(again), 'time')}, last {in_local_time(again[-1].at)}" if again else None
+    show_facts([*facts.items(), ("params", as_json(shown_params(task))), ("items", items), ("requeued", lineage)])
     for attempt in attempts:
         emit("")
         show_facts(_attempt(attempt).items())
         for line in attempt.error.traceback.splitlines():
-            emit("    " + printable(line))
+            emit("    " + printable(redact(line)))
     if events:
         emit("")
         columns = ("AT", "EVENT", "ATTEMPT", "WORKER", "NOTE")
@@ -229,7 +232,7 @@ def _show(task: Task, attempts: Sequence[Attempt], events: Sequence[Event], item
 
 
 def _event_row(event: Event) -> tuple[object, ...]:
-    return (in_local_time(event.at), event.kind, event.attempt, event.worker_id, event.note)
+    return (in_local_time(event.at), event.kind, event.attempt, event.worker_id, redact(event.note or "") or None)
 
 
 def _event(event: Event) -> dict[str, Any]:
@@ -238,7 +241,7 @@ def _event(event: Event) -> dict[str, Any]:
         "event": event.kind,
         "attempt": event.attempt,
         "worker": None if event.worker_id is None else str(event.worker_id),
-        "note": event.note,
+        "note": redact(event.note or "") or None,
     }
 
 
@@ -249,7 +252,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "at": rfc3339(attempt.at),
         "error_class": error.error_class.value,
         "type": error.type,
-        "error": error.message,
+        "error": redact(error.message),
         "fingerprint": error.fingerprint,
         "source": error.source,
         "worker": str(attempt.worker_id),

@@ -11,6 +11,7 @@ from ytworker.engine.messages import Message, decode, encode, error_of
 from ytworker.errors import ParametersError, PluginUnavailableError, StaleClaimError, StoreError
 from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
 from ytworker.queue import TaskQueue
+from ytworker.redaction import redact
 
 MAX_ITEMS = 10_000
 MAX_BYTES = 64 << 20
@@ -59,7 +60,7 @@ class AttemptDeps:
 
     queue: TaskQueue
     budgets: Budgets
-    sections: Sections
+    sections: Sections = field(repr=False)
     settings_digest: str
     clock: Clock
     beat: Callable[[float], None]
@@ -86,6 +87,7 @@ class Attempt:
         self._stored = 0
         self._follow_ups: list[NewTask] = []
         self._asked_for = 0
+        self._requests = 0
         self._waits_for: str | None = None
         self._suspect: str | None = None
         self._progress_at: Microseconds = 0
@@ -153,7 +155,7 @@ class Attempt:
         return {}
 
     def _progress(self, message: Message) -> Message:
-        done, total, note = message["done"], message["total"], message["note"]
+        done, total, note = message["done"], message["total"], _without_secrets(message["note"])
         if self._deps.observe is not None:
             self._deps.observe(done, total, note)
         now = self._deps.clock()
@@ -172,6 +174,7 @@ class Attempt:
             self._waits_for = source
             return {"until": answer.until, "reason": answer.reason}
         self._sources.add(source)
+        self._requests += int(message["cost"])
         # The deadline is there for scrapes that hang. Waiting for our own pace is none of that, and takes no time.
         self._deadline += round(answer.wait * SECOND)
         return {"wait": answer.wait, "deadline": self._deadline}
@@ -189,7 +192,7 @@ class Attempt:
         return {}
 
     def _doubt(self, message: Message) -> Message:
-        self._suspect = str(message["reason"])
+        self._suspect = redact(str(message["reason"]))
         return {}
 
     def _poll(self, _message: Message) -> Message:
@@ -225,12 +228,14 @@ class Attempt:
     def _deferred(self, message: Message) -> Message:
         if message["until"] is None and self.seconds_left <= 0:
             return self._end(TaskResult(success=False, error=self._late(), earlier=self._stored))
-        until, reason = message["until"], message["reason"]
+        until, reason = message["until"], _without_secrets(message["reason"])
         result = TaskResult(success=False, deferred_until=until, reason=reason, earlier=self._stored)
         return self._end(replace(result, waits_for=self._waits_for))
 
     def _end(self, result: TaskResult) -> Message:
-        self.result = replace(result, sources=frozenset(self._sources), settings_digest=self._deps.settings_digest)
+        digest_ = self._deps.settings_digest
+        sources = frozenset(self._sources)
+        self.result = replace(result, sources=sources, settings_digest=digest_, requests=self._requests)
         return {}
 
     def _late(self) -> ErrorInfo:
@@ -241,3 +246,7 @@ class Attempt:
             message=f"the attempt took longer than {seconds:g} s. Ask for less, or allow more with timeout_seconds",
             fingerprint="deadline",
         )
+
+
+def _without_secrets(text: str | None) -> str | None:
+    return None if text is None else redact(text)

@@ -85,7 +85,8 @@ class Budgets:
         queue: Where the cool-downs are kept.
         clock: Integer UTC microseconds.
         pace: The rate of a source.
-        ignore_pauses: Ask a paused source all the same: somebody sits in front of it and has perhaps mended the cause.
+        ignore_pauses: Ask a source that is paused for its settings all the same: somebody sits in front of it and has
+            perhaps mended the cause. What was paused by hand stays paused.
     """
 
     queue: TaskQueue
@@ -104,10 +105,14 @@ class Budgets:
         """
         now = self.clock()
         state = self.queue.source(source)
-        if state.paused_until is not None and state.paused_until > now and not self.ignore_pauses:
-            if state.paused_by == settings_digest:
+        if state.paused_until is not None and state.paused_until > now:
+            if state.paused_by is None:
+                resume = f"`ytworker sources resume '{source}'` ends that"
+                return Refused(state.paused_until, f"{source} is paused by hand: {state.pause_reason}; {resume}")
+            if state.paused_by == settings_digest and not self.ignore_pauses:
                 return Refused(state.paused_until, f"{source} is paused: {state.pause_reason}")
-            self.queue.unpause(source)
+            if not self.ignore_pauses:
+                self.queue.unpause(source)
         if state.cooling_until is not None and state.cooling_until > now:
             return Refused(state.cooling_until, f"{source} cools down: {state.reason}")
         bucket = self._buckets.setdefault(source, Bucket(self.pace, now))

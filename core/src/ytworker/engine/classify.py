@@ -14,6 +14,7 @@ from collections.abc import Callable
 from ytworker.engine.retry import COOLING, RETRIED, RETRIED_ONCE
 from ytworker.errors import ParametersError, PluginUnavailableError, SettingsError, StoreError, TaskError, as_seconds
 from ytworker.model import ErrorClass, ErrorInfo
+from ytworker.redaction import redact
 
 _TYPES: tuple[tuple[type[BaseException], ErrorClass], ...] = (
     (ParametersError, ErrorClass.INVALID),
@@ -43,6 +44,7 @@ _SERVER_ERRORS = range(500, 600)
 
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 16_000
+_LONGEST = 64_000  # what is longer is cut before it is looked at, which takes time
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _VARIABLE_PARTS = re.compile(r"(['\"]).*?\1|(?<![\w-])[\w-]{11,}(?![\w-])|0[xX][0-9a-fA-F]+|\d+")
 
@@ -71,15 +73,15 @@ class ErrorClassifier:
         return self.classify(error) in RETRIED | RETRIED_ONCE | COOLING | {ErrorClass.NOT_YET, ErrorClass.CONFIG}
 
     def describe(self, error: BaseException) -> ErrorInfo:
-        """Turn an exception into data: class, message in one line, traceback, fingerprint."""
+        """Turn an exception into data: class, message in one line, traceback, fingerprint; all without secrets."""
         error_class = self.classify(error)
         kind = f"{type(error).__module__}.{type(error).__qualname__}"
-        message = " ".join(clean(_text(error)).split()) or kind
+        message = redact(" ".join(clean(_text(error)[:_LONGEST]).split())) or kind
         return ErrorInfo(
             error_class=error_class,
             type=kind,
             message=message[:MAX_MESSAGE],
-            traceback=clean("".join(traceback.format_exception(error)))[-MAX_TRACEBACK:],
+            traceback=redact(clean("".join(traceback.format_exception(error))[-_LONGEST:]))[-MAX_TRACEBACK:],
             fingerprint=_fingerprint(error, error_class, kind, message),
             retry_after=as_seconds(error.retry_after) if isinstance(error, TaskError) else None,
             source=None if not isinstance(error, TaskError) or error.source is None else str(error.source),

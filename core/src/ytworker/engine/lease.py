@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from ytworker.errors import StoreError
+from ytworker.logs import LogEvent, event
 from ytworker.queue import TaskQueue
 
 log = logging.getLogger(__name__)
@@ -61,14 +62,14 @@ class LeaseKeeper:
                     queue = queue or self._queue.connect()
                     self._renew(queue)
                 except StoreError as error:  # the next turn may be luckier; if none is, the lease lapses
-                    log.warning("the lease could not be renewed: %s", error)
+                    log.warning("the lease could not be renewed: %s", error, extra=event(LogEvent.LEASE_NOT_RENEWED))
         finally:
             if queue is not None:
                 queue.close()
 
     def _renew(self, queue: TaskQueue) -> None:
         if time.monotonic() > self._alive_until:
-            log.warning("the worker is silent: its lease is not renewed")
+            log.warning("the worker is silent: its lease is not renewed", extra=event(LogEvent.LEASE_NOT_RENEWED))
             return
         if not queue.renew(self._worker_id, lease_seconds=self._lease_seconds):
             self._lost.set()

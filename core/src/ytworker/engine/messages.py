@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ytworker.model import Claim, ErrorClass, ErrorInfo, Microseconds, Task, TaskStatus
+from ytworker.redaction import redact
 
 Message = dict[str, Any]
 
@@ -64,6 +65,7 @@ def error_message(error: ErrorInfo) -> Message:
 
 
 def error_of(message: Message) -> ErrorInfo:
-    """Read how a task failed."""
+    """Read how a task failed; what is stored and shown of it holds no secret that the worker knows."""
     values = dict(message["error"])
+    values.update({name: redact(values[name]) for name in ("message", "traceback")})
     return ErrorInfo(error_class=ErrorClass(values.pop("error_class")), **values)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ytworker.engine.retention import STEPS, Retention
 from ytworker.engine.worker import BaseWorker
+from ytworker.logs import LogEvent, event
 from ytworker.model import SECOND, Clock, Microseconds
 from ytworker.queue import SchemaError, StoreError, StoreMovedError, TaskQueue
 
@@ -102,7 +103,8 @@ class TaskPoller:
         self.worker.renew_lease()
         rescued = self.queue.rescue()
         if rescued:
-            log.warning("took over %d tasks of workers that stopped without finishing them", rescued)
+            told = event(LogEvent.JOBS_RESCUED, count=rescued)
+            log.warning("took over %d tasks of workers that stopped without finishing them", rescued, extra=told)
         self._purge(now)
 
     def _purge(self, now: Microseconds) -> None:
@@ -116,7 +118,8 @@ class TaskPoller:
             self.retention.did(purged.next)
             count += purged.count
         if count:
-            log.info("deleted %d tasks that ended long ago; their items stay", count)
+            told = event(LogEvent.JOBS_PURGED, count=count)
+            log.info("deleted %d tasks that ended long ago; their items stay", count, extra=told)
 
     def _wait(self, seen: int) -> None:
         """Sleep until the queue changes, something becomes due, or it is time to rescue."""

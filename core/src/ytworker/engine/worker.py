@@ -16,7 +16,9 @@ from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
 from ytworker.engine.runner import TaskRunner
+from ytworker.engine.telling import tell_claim, tell_late, tell_result
 from ytworker.errors import StaleClaimError, StoreError
+from ytworker.logs import LogEvent, event
 from ytworker.model import SECOND, Claim, Clock, ErrorInfo, Microseconds, TaskResult
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.queue import ClaimingStrategy, CoolDown, LIFOStrategy, TaskQueue
@@ -106,6 +108,8 @@ class BaseWorker(ABC):
         claims = self._claim()
         if not claims and self.renew_lease():  # it had lost its lease, and with it the right to claim
             claims = self._claim()
+        for claim in claims:
+            tell_claim(claim, self._deps.queue.url)
         return claims[0] if claims else None
 
     def renew_lease(self) -> bool:
@@ -124,11 +128,11 @@ class BaseWorker(ABC):
         try:
             decision = self._report(claim, result)
         except StaleClaimError as error:
-            log.warning("%s", error)
+            tell_late(claim, self._deps.queue.url, error)
             return None
         if not isinstance(decision, Release):
             self.done += 1
-        _tell(claim, result, decision)
+        tell_result(claim, result, decision, url=self._deps.queue.url, now=self._deps.clock())
         return decision
 
     def types(self) -> Sequence[str]:
@@ -166,7 +170,8 @@ class BaseWorker(ABC):
         return self._deps.queue.claim(self.id, self._strategy, self._deps.types())
 
     def _replace(self) -> None:
-        log.warning("the lease of this worker lapsed: it goes on under a new one")
+        told = event(LogEvent.LEASE_LOST, worker_id=str(self.id))
+        log.warning("the lease of this worker lapsed: it goes on under a new one", extra=told)
         self._unregister()
         self._register()
 
@@ -245,16 +250,6 @@ class BaseWorker(ABC):
 
     def _after(self, seconds: float) -> Microseconds:
         return self._deps.clock() + round(seconds * SECOND)
-
-
-def _tell(claim: Claim, result: TaskResult, decision: Decision | None) -> None:
-    task = f"task {claim.task.id} ({claim.task.type}), attempt {claim.task.attempt}"
-    if result.success:
-        log.info("%s: %s, %d items", task, result.outcome, len(result.data) + result.earlier)
-    elif result.error is not None:
-        log.info("%s: %s: %s -> %s", task, result.error.error_class, result.error.message, decision)
-    else:
-        log.info("%s: put off: %s", task, result.reason)
 
 
 def _cool_down(
@@ -343,7 +338,7 @@ class WorkerFactory:
 
     queue: TaskQueue
     registry: PluginRegistry
-    sections: Sections
+    sections: Sections = field(repr=False)
     clock: Clock
     sleep: Callable[[float], None]
     check: Checker

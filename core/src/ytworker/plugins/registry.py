@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from ytworker.context import Context
 from ytworker.errors import PluginUnavailableError
 from ytworker.hookspecs import Scraped
+from ytworker.logs import LogEvent, event
 from ytworker.model import ErrorClass
 from ytworker.plugins.base import PluginBase
 from ytworker.plugins.discovery import (
@@ -98,7 +99,7 @@ class PluginRegistry:
                 try:
                     self.load(info.name, PluginKind.EXTENSION)
                 except PluginUnavailableError as error:
-                    log.warning("extension left out: %s", error)
+                    log.warning("extension left out: %s", error, extra=event(LogEvent.PLUGIN_FAILED))
 
     def _register(self, info: PluginInfo) -> object:
         if info.entry_point is None:
@@ -198,7 +199,8 @@ class PluginRegistry:
         try:
             return _class(self._call("classify_error", plugin, error=error))
         except (Exception, SystemExit):
-            log.warning("a classify_error failed; asking one after the other", exc_info=True)
+            told = event(LogEvent.PLUGIN_FAILED)
+            log.warning("a classify_error failed; asking one after the other", exc_info=True, extra=told)
             return self._classify_one_by_one(plugin, error)
 
     def _classify_one_by_one(self, plugin: object, error: BaseException) -> ErrorClass | None:
@@ -239,7 +241,8 @@ class PluginRegistry:
             try:
                 plugin.close()
             except (Exception, SystemExit):
-                log.warning("%s.close() failed", type(plugin).__name__, exc_info=True)
+                told = event(LogEvent.PLUGIN_FAILED)
+                log.warning("%s.close() failed", type(plugin).__name__, exc_info=True, extra=told)
 
     def _call(self, hook: str, plugin: object, **arguments: Any) -> Any:
         workers = [each for (kind, _), each in self._plugins.items() if kind is PluginKind.WORKER]

@@ -16,6 +16,7 @@ from ytworker.errors import (
 from ytworker.model import Claim, ErrorInfo, NewTask, OnConflict, SourceState, UniqueWhile
 from ytworker.queue.grouping import GroupCommit
 from ytworker.queue.merging import as_record, content_hash, merge
+from ytworker.queue.naming import queue_name
 from ytworker.queue.payload import encode_json, encode_params, encode_task
 from ytworker.queue.protocol import (
     Attempt,
@@ -31,6 +32,7 @@ from ytworker.queue.protocol import (
     Problem,
     Purged,
     QueueCare,
+    QueueFacts,
     Requeued,
     Return,
     Settled,
@@ -78,6 +80,7 @@ __all__ = [
     "Purged",
     "QueueCare",
     "QueueError",
+    "QueueFacts",
     "Requeued",
     "Return",
     "SchemaError",
@@ -100,4 +103,5 @@ __all__ = [
     "encode_task",
     "get_strategy",
     "merge",
+    "queue_name",
 ]

@@ -8,7 +8,7 @@ take a :class:`~ytworker.model.Claim` are fenced: they raise :class:`~ytworker.e
 nothing when the claim no longer holds its task.
 """
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
@@ -457,17 +457,32 @@ class TaskQueue(Protocol):
     def sources(self) -> list[SourceState]:
         """List every source that ever cooled down or was paused."""
 
+    def pause(self, name: str, until: Microseconds, reason: str) -> None:
+        """Pause a source by hand: nobody asks it before ``until``, whatever the settings are.
+
+        Only :meth:`resume` and another pause by hand end or change it; a pause that a task found out about takes its
+        place only where it lasts longer.
+        """
+
     def resume(self, name: str) -> None:
-        """End a source's cool-down and pause, by hand."""
+        """End a source's cool-down and pause, by hand; what waits for it is due."""
 
     def unpause(self, name: str) -> None:
-        """End a source's pause because the settings changed; a cool-down goes on."""
+        """End a source's pause because the settings changed; a cool-down and a pause by hand go on."""
 
     def counter(self, name: str) -> int:
         """Give one of the queue's own counters: ``stale_writes``, ``rescued`` tasks, ``parked`` unreadable tasks."""
 
     def version(self) -> int:
         """A number that changes when another connection changes the queue; cheap enough to ask every few ms."""
+
+
+@runtime_checkable
+class QueueFacts(Protocol):
+    """What a backend may tell of its store, for people and metrics; every part of it is optional."""
+
+    def facts(self) -> Mapping[str, str | int]:
+        """Give what is known, such as ``file``, ``file_system``, ``journal_mode``, ``bytes`` and ``free_bytes``."""
 
 
 @runtime_checkable

@@ -34,6 +34,7 @@ from ytworker.queue.sqlite import (
     endings,
     enqueueing,
     events,
+    facts,
     interventions,
     items,
     leases,
@@ -241,6 +242,10 @@ class SQLiteQueue(SettleOneByOne):
     def sources(self) -> list[SourceState]:
         return sources.list_sources(self._database)
 
+    def pause(self, name: str, until: Microseconds, reason: str) -> None:
+        with self._database.write():
+            sources.pause(self._database, name, until, reason)
+
     def resume(self, name: str) -> None:
         with self._database.write():
             sources.resume(self._database, name, self._clock())
@@ -269,6 +274,9 @@ class SQLiteQueue(SettleOneByOne):
 
     def vacuum(self) -> tuple[int, int]:
         return care.vacuum(self._database)
+
+    def facts(self) -> dict[str, str | int]:
+        return facts.facts_of(self._database)
 
     def schema_versions(self) -> tuple[int, int]:
         """Give the schema version that the file had when it was opened (0 for a new one), and the present one."""

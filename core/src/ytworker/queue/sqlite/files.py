@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ytworker.errors import StoreError
+from ytworker.logs import LogEvent, event
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def close_to_others(path: Path) -> None:
     """Take from others what they may do with a queue; SQLite gives its log files the mode of the database."""
     status = path.stat()
     if status.st_mode & 0o077 and status.st_uid == os.geteuid():
-        log.warning("%s could be read by others; its mode is 0600 now", path)
+        log.warning("%s could be read by others; its mode is 0600 now", path, extra=event(LogEvent.QUEUE_EXPOSED))
         path.chmod(0o600)  # somebody copied it there; parameters are nobody else's business
 
 
@@ -87,7 +88,7 @@ def refuse_network(path: Path) -> None:
         place = path.resolve()
     except RuntimeError as error:  # OSError from Python 3.13 on
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
-    kind = file_system_of(place, _mounts())
+    kind = file_system_of(place, mounts())
     if kind in NETWORK_FILE_SYSTEMS:
         msg = (
             f"{path}: this is a network file system ({kind}), where SQLite's write-ahead log is not safe: "
@@ -96,22 +97,24 @@ def refuse_network(path: Path) -> None:
         raise StoreError(msg)
 
 
-def file_system_of(path: Path, mounts: Iterable[tuple[str, str]]) -> str | None:
+def file_system_of(path: Path, mounts: Iterable[tuple[str, str]], *, root: bool = False) -> str | None:
     """Name the type of the file system that a resolved path lies on.
 
     Args:
         path: An absolute path; it need not exist.
         mounts: Mount points with their types; of two equal ones the later covers the earlier.
+        root: Whether to name that of the root, too. It is let pass whatever it is: there is no other disk to go to.
     """
     found, depth = None, 0
     for point, kind in mounts:
         parts = Path(point).parts
         if path.parts[: len(parts)] == parts and len(parts) >= depth:
             found, depth = kind, len(parts)
-    return found if depth > 1 else None  # the root itself: there is no other disk to go to
+    return found if depth > 1 or root else None
 
 
-def _mounts() -> list[tuple[str, str]]:
+def mounts() -> list[tuple[str, str]]:
+    """Give the mount points of this machine with their types; empty where they cannot be known."""
     if sys.platform == "darwin":
         listed = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=False)
         return _mounts_of_mac(listed.stdout)
@@ -151,4 +154,5 @@ def _warn_of_others(folder: Path) -> None:
             "others can write to the folder %s: they could replace the queue. Make it yours: chmod 700 %s",
             folder.resolve(),
             folder,
+            extra=event(LogEvent.QUEUE_EXPOSED),
         )

@@ -20,6 +20,12 @@ ON CONFLICT (name) DO UPDATE SET cooling_until = ?2, reason = ?3, strikes = ?4, 
 _PAUSE = """
 INSERT INTO source (name, paused_until, pause_reason, paused_by) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (name) DO UPDATE SET paused_until = ?2, pause_reason = ?3, paused_by = ?4
+ WHERE paused_by IS NOT NULL OR coalesce(paused_until, 0) < ?2
+"""
+# A pause by hand is one without the settings that it is for.
+_PAUSE_BY_HAND = """
+INSERT INTO source (name, paused_until, pause_reason, paused_by) VALUES (?1, ?2, ?3, NULL)
+ON CONFLICT (name) DO UPDATE SET paused_until = ?2, pause_reason = ?3, paused_by = NULL
 """
 _FORGET_COOLING = """
 UPDATE source SET strikes = 0, cooling_until = NULL, reason = NULL, class = NULL
@@ -28,7 +34,10 @@ UPDATE source SET strikes = 0, cooling_until = NULL, reason = NULL, class = NULL
 _UNPAUSE = """
 UPDATE source SET paused_until = NULL, pause_reason = NULL, paused_by = NULL WHERE name = ? AND paused_by IS NOT NULL
 """
-_WARM = "UPDATE source SET cooling_until = NULL, reason = NULL WHERE name = ?"
+_RESUME = """
+UPDATE source SET cooling_until = NULL, reason = NULL, paused_until = NULL, pause_reason = NULL, paused_by = NULL
+ WHERE name = ?
+"""
 _WAKE = """
 UPDATE task SET at = min(at, ?2) WHERE status = 2 AND id IN (SELECT id FROM run WHERE source = ?1)
 """
@@ -64,10 +73,14 @@ def forgive(database: Database, names: Collection[str], now: Microseconds) -> No
         unpause(database, name, now)
 
 
+def pause(database: Database, name: str, until: Microseconds, reason: str) -> None:
+    """Pause a source by hand, whatever it was before."""
+    database.change(_PAUSE_BY_HAND, (name, until, reason))
+
+
 def resume(database: Database, name: str, now: Microseconds) -> None:
     """End a cool-down and a pause by hand, inside a transaction of the caller's."""
-    database.change(_WARM, (name,))
-    database.change(_UNPAUSE, (name,))
+    database.change(_RESUME, (name,))
     database.change(_WAKE, (name, now))
 
 

@@ -226,6 +226,10 @@ class MemoryQueue(SettleOneByOne):
         with self._read() as store:
             return sorted(store.sources.values(), key=lambda source: source.name)
 
+    def pause(self, name: str, until: Microseconds, reason: str) -> None:
+        with self._write() as transaction:
+            sources.pause(transaction, name, until, reason)
+
     def resume(self, name: str) -> None:
         with self._write() as transaction:
             sources.resume(transaction, name)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from ytworker.model import SourceState, TaskStatus
+from ytworker.model import Microseconds, SourceState, TaskStatus
 from ytworker.queue import CoolDown
 from ytworker.testing.memory.states import save
 from ytworker.testing.memory.store import Transaction
@@ -13,6 +13,8 @@ def cool_down(transaction: Transaction, change: CoolDown) -> None:
     """Start or prolong a cool-down, or a pause."""
     sources = transaction.store.sources
     state = sources.get(change.source, SourceState(name=change.source))
+    if change.paused_by is not None and state.paused_by is None and (state.paused_until or 0) >= change.until:
+        return  # paused by hand, and for longer
     if change.paused_by is not None:
         state = replace(state, paused_until=change.until, pause_reason=change.reason, paused_by=change.paused_by)
     elif (state.cooling_until or 0) < change.until:  # a shorter one within a longer one changes nothing
@@ -36,12 +38,19 @@ def forgive(transaction: Transaction, names: Collection[str]) -> None:
         unpause(transaction, name)
 
 
+def pause(transaction: Transaction, name: str, until: Microseconds, reason: str) -> None:
+    """Pause a source by hand: one that is paused for no settings."""
+    sources = transaction.store.sources
+    state = sources.get(name, SourceState(name=name))
+    transaction.put(sources, name, replace(state, paused_until=until, pause_reason=reason, paused_by=None))
+
+
 def resume(transaction: Transaction, name: str) -> None:
     """End a cool-down and a pause by hand; what waits for the source is due."""
     sources = transaction.store.sources
     if name in sources:
-        transaction.put(sources, name, replace(sources[name], cooling_until=None, reason=None))
-    unpause(transaction, name)
+        free = replace(sources[name], cooling_until=None, reason=None)
+        transaction.put(sources, name, replace(free, paused_until=None, pause_reason=None, paused_by=None))
     _wake(transaction, name)
 
 

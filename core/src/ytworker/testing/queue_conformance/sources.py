@@ -138,6 +138,52 @@ class SourceTests(Suite):
         queue.release(take_one(queue, worker))
         assert queue.source("youtube").strikes == 2
 
+    # -- paused by hand
+
+    def test_a_source_is_paused_by_hand(self, queue: TaskQueue, twin: TaskQueue) -> None:
+        queue.pause("youtube", 9, "the exhibition is on")
+        state = SourceState(name="youtube", paused_until=9, pause_reason="the exhibition is on")
+        assert twin.source("youtube") == state
+        assert twin.sources() == [state]
+        queue.pause("youtube", 5, "it ends earlier")
+        state = queue.source("youtube")
+        assert (state.paused_until, state.pause_reason, state.paused_by) == (5, "it ends earlier", None)
+
+    def test_only_a_hand_ends_a_pause_by_hand(self, queue: TaskQueue, clock: FakeClock) -> None:
+        queue.pause("youtube", later(clock, 60), "by me")
+        queue.unpause("youtube")
+        succeed(queue, "youtube")
+        pause(queue, until=later(clock, 30))
+        state = queue.source("youtube")
+        assert (state.paused_until, state.pause_reason, state.paused_by) == (later(clock, 60), "by me", None)
+        queue.resume("youtube")
+        state = queue.source("youtube")
+        assert (state.paused_until, state.pause_reason, state.paused_by) == (None, None, None)
+
+    def test_a_longer_pause_for_the_settings_takes_the_place_of_one_by_hand(
+        self, queue: TaskQueue, clock: FakeClock
+    ) -> None:
+        queue.pause("youtube", later(clock, 60), "by me")
+        pause(queue, until=later(clock, 90))
+        state = queue.source("youtube")
+        assert (state.paused_until, state.paused_by) == (later(clock, 90), "digest")
+
+    def test_a_hand_takes_over_any_pause_and_leaves_a_cool_down(self, queue: TaskQueue, clock: FakeClock) -> None:
+        cool_down(queue, until=later(clock, 9), strikes=2)
+        pause(queue, until=later(clock, 90))
+        queue.pause("youtube", later(clock, 60), "by me")
+        state = queue.source("youtube")
+        assert (state.paused_until, state.paused_by) == (later(clock, 60), None)
+        assert (state.cooling_until, state.strikes) == (later(clock, 9), 2)
+
+    def test_what_waits_for_a_source_is_due_when_a_pause_by_hand_is_ended(self, queue: TaskQueue, worker: int) -> None:
+        queue.pause("youtube", 2**52, "by me")
+        put(queue)
+        claim = take_one(queue, worker)
+        queue.defer(claim, 2**52, "wait", source="youtube")
+        queue.resume("youtube")
+        assert take_one(queue, worker).task.id == claim.task.id
+
     # -- who waits for it
 
     @pytest.mark.parametrize("how", ["resume", "unpause", "success"])

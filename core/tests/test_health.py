@@ -1,0 +1,216 @@
+"""``health`` and ``doctor``: what supervisors and people are told, and when it is a failure."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugin_helpers import MakeService, Program, Zoo
+from ytworker import doctor
+from ytworker.errors import StoreError
+from ytworker.health import Check, Status, clock, disk, liveness, overall, readiness
+from ytworker.model import SECOND, NewTask
+from ytworker.queue import WorkerInfo
+from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.testing import FakeClock, MemoryQueue
+
+pytest_plugins = ["plugin_fixtures"]
+
+NOW = 1_800_000_000 * SECOND
+HERE = "here"
+
+
+def worker(**fields: Any) -> WorkerInfo:
+    told = {"id": 1, "host": HERE, "pid": 7, "version": "1", "started_at": NOW, "seen_at": NOW, "lease_until": NOW}
+    return WorkerInfo(**{**told, **fields})
+
+
+def found(checks: list[Check]) -> dict[str, Status]:
+    return {check.name: check.status for check in checks}
+
+
+def test_the_worst_status_is_that_of_the_whole() -> None:
+    ok, degraded, failed = (Check("x", status, "") for status in Status)
+    assert overall([]) is Status.OK
+    assert overall([ok, degraded, ok]) is Status.DEGRADED
+    assert overall([failed, degraded, ok]) is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("workers", "status", "words"),
+    [
+        ([worker()], Status.OK, "process 7 lives"),
+        ([worker(lease_until=NOW - 1), worker(pid=8)], Status.OK, "process 8 lives"),
+        ([worker(lease_until=NOW - 1)], Status.FAILED, "process 7 was silent"),
+        ([worker(host="elsewhere")], Status.FAILED, "no worker runs on here"),
+        ([], Status.FAILED, "`ytworker run` starts one"),
+    ],
+)
+def test_a_worker_lives_while_its_lease_is_renewed(workers: list[WorkerInfo], status: Status, words: str) -> None:
+    (check,) = liveness(workers, host=HERE, now=NOW)
+    assert check.status is status
+    assert words in check.message
+
+
+@pytest.mark.parametrize(
+    ("workers", "now", "status"),
+    [
+        ([], NOW, Status.OK),
+        ([worker(seen_at=NOW + 4 * SECOND)], NOW, Status.OK),
+        ([worker(seen_at=NOW + 6 * SECOND)], NOW, Status.FAILED),
+        ([worker(seen_at=NOW - 999 * SECOND)], NOW, Status.OK),
+        ([], 0, Status.FAILED),
+    ],
+)
+def test_the_clock_is_compared_with_those_of_others(workers: list[WorkerInfo], now: int, status: Status) -> None:
+    assert clock(workers, now).status is status
+
+
+def test_a_queue_is_ready(make_service: MakeService, queue: SQLiteQueue) -> None:
+    checks = readiness(make_service(), now=NOW)
+    assert found(checks) == dict.fromkeys(("store", "schema", "disk", "clock", "sources", "plugins"), Status.OK)
+    assert queue.workers() == []  # the one that tried to write is gone
+
+
+def test_what_cannot_be_written_is_not_ready(make_service: MakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_queue: object, **_options: object) -> int:
+        msg = "the disk is full. Free some space"
+        raise StoreError(msg)
+
+    monkeypatch.setattr(SQLiteQueue, "add_worker", fails)
+    (store, *_) = readiness(make_service(), now=NOW)
+    assert (store.status, store.message) == (Status.FAILED, "the disk is full. Free some space")
+
+
+def test_too_little_space_is_not_ready(make_service: MakeService) -> None:
+    (check,) = disk(make_service(), 10**18)
+    assert check.status is Status.FAILED
+    assert "Free some" in check.message
+
+
+def test_what_has_no_disk_is_not_asked_for_space(make_service: MakeService) -> None:
+    service = make_service()
+    service.queue = MemoryQueue()
+    assert disk(service, 10**18) == []
+
+
+def test_what_a_restart_does_not_mend_is_degraded(make_service: MakeService, queue: SQLiteQueue) -> None:
+    queue.pause("site", NOW + SECOND, "by me")
+    queue.enqueue([NewTask(type="nobody", params={})])
+    checks = readiness(make_service(), now=NOW)
+    assert found(checks)["sources"] is Status.DEGRADED
+    assert found(checks)["plugins"] is Status.DEGRADED
+    assert overall(checks) is Status.DEGRADED
+
+
+# -- doctor
+
+
+def test_libraries_that_carry_their_day_grow_old(zoo: Zoo) -> None:
+    zoo.worker("demo", requires=["ytworker-lib>=1", "plainlib", "extralib; extra == 'x'", "gone-lib", "not a name!"])
+    zoo.install("ytworker-lib", requires=["datedlib[default]>=2020"], version="1.0")
+    zoo.install("datedlib", version="2026.9.1", requires=["deeplib"])
+    for name in ("deeplib", "extralib"):
+        zoo.install(name, version="2001.1.1")
+    zoo.install("plainlib", version="2026.99.99")
+    (info,) = [info for info in doctor_infos() if info.name == "demo"]
+    plugin, library = doctor.of_plugins([info], date(2026, 10, 16))
+    assert (plugin.name, plugin.status) == ("plugin demo", Status.OK)
+    assert (library.name, library.status, library.message) == ("datedlib", Status.OK, "2026.9.1")
+    (_, library) = doctor.of_plugins([info], date(2026, 10, 17))
+    assert library.status is Status.DEGRADED
+    assert "46 days old" in library.message
+    assert "pip install --upgrade datedlib" in library.message
+
+
+def doctor_infos() -> Iterator[Any]:
+    from ytworker.plugins.registry import PluginRegistry
+
+    yield from PluginRegistry().infos()
+
+
+def test_a_plugin_that_cannot_be_used_is_odd_and_no_failure(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", requires=["ytworker>=9"])
+    done = program("doctor", "--json")
+    assert done.code == 0
+    told = json.loads(done.out)
+    assert told["status"] == "degraded"
+    (check,) = [check for check in told["checks"] if check["name"] == "plugin demo"]
+    assert (check["status"], "incompatible" in check["message"]) == ("degraded", True)
+
+
+def test_the_doctor_tells_about_the_store(make_service: MakeService, queue: SQLiteQueue, queue_file: Path) -> None:
+    checks = {check.name: check for check in doctor.of_queue(make_service(), now=NOW)}
+    assert checks["file"].message == str(queue_file)
+    assert checks["journal mode"].message == "wal"
+    assert {"sqlite", "schema", "file system", "bytes", "log bytes", "disk", "clock", "check"} <= set(checks)
+    assert "workers" not in checks
+    assert doctor._journal("delete").status is Status.DEGRADED
+
+
+def test_damage_and_old_workers_are_told(
+    make_service: MakeService, queue: SQLiteQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.add_worker(lease_seconds=60)
+    monkeypatch.setattr(doctor, "__version__", "0.9")
+    queue._database.change("INSERT INTO run (id) VALUES (99)")
+    checks = {check.name: check for check in doctor.of_queue(make_service(), now=NOW)}
+    assert checks["check"].status is Status.FAILED
+    assert "`ytworker db check`" in checks["check"].message
+    assert "start them anew" in checks["workers"].message
+
+
+def test_a_backend_that_tells_nothing_is_looked_at_all_the_same(make_service: MakeService) -> None:
+    service = make_service()
+    service.queue = MemoryQueue()
+    assert [check.name for check in doctor.of_queue(service, now=NOW)] == ["clock", "check"]
+
+
+def test_few_open_files_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (64, 64))
+    assert found(doctor.of_program())["open files"] is Status.DEGRADED
+
+
+# -- the program
+
+
+def test_the_exit_code_tells_whether_it_is_ready(program: Program) -> None:
+    done = program("health")
+    assert done.code == 0
+    assert "ok        store: it can be written" in done.out
+    told = json.loads(program("health", "--ready", "--json").out)
+    assert list(told) == ["status", "checks"]
+    assert [list(check) for check in told["checks"]] == [["name", "status", "message"]] * 6
+    assert program("health", "--disk-floor", str(10**9)).code == 1
+    assert "failed    disk:" in program("doctor", "--disk-floor", str(10**9)).out
+
+
+def test_the_exit_code_tells_whether_it_lives(program: Program, home: Path) -> None:
+    assert program("health", "--live").code == 1
+    queue = SQLiteQueue(f"sqlite://{home}/data/ytworker/queue.db")
+    queue.add_worker(lease_seconds=60)
+    assert queue.workers()[0].host == socket.gethostname()
+    queue.close()
+    done = program("health", "--live")
+    assert (done.code, done.out) == (0, f"ok        worker: process {os.getpid()} lives\n")
+    told = json.loads(program("health", "--live", "--ready", "--json").out)
+    assert [check["name"] for check in told["checks"]][:2] == ["worker", "store"]
+
+
+@pytest.mark.parametrize("command", ["health", "doctor"])
+def test_a_queue_that_cannot_be_opened_is_a_failure_that_is_told(
+    program: Program, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "not a queue").write_text("hello " * 1000)
+    done = program("--queue", str(tmp_path / "not a queue"), command, "--json")
+    assert done.code == 1
+    told = json.loads(done.out)
+    assert told["status"] == "failed"
+    assert "not a queue of ytworker" in told["checks"][-1]["message"]

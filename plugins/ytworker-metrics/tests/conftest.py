@@ -1,0 +1,78 @@
+"""An empty home, a queue with a history, and the program."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from plugin_helpers import Program
+from ytworker import Service, TaskStatus
+from ytworker.model import SECOND, ErrorClass, ErrorInfo, NewTask, Outcome
+from ytworker.plugins.registry import PluginRegistry
+from ytworker.queue import CoolDown, get_strategy
+from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.settings import load_settings, sqlite_url
+from ytworker.testing import FakeClock
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder, and no setting of ours in the environment."""
+    for name in [name for name in os.environ if name.upper().startswith("YTWORKER_")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    return folder
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    return Program(tmp_path)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def queue(tmp_path: Path, clock: FakeClock) -> Iterator[SQLiteQueue]:
+    queue = SQLiteQueue(sqlite_url(tmp_path / "queue" / "work.db"), durability="normal", clock=clock)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def service(queue: SQLiteQueue, clock: FakeClock) -> Service:
+    return Service(queue, PluginRegistry(catalogue={}), load_settings(), clock=clock)
+
+
+@pytest.fixture
+def history(queue: SQLiteQueue, clock: FakeClock) -> SQLiteQueue:
+    """A queue in which something of every kind has happened."""
+    fifo = get_strategy("fifo")
+    worker, dead = (queue.add_worker(lease_seconds=seconds) for seconds in (600, 30))
+    queue.enqueue([NewTask(type="demo", params={}) for _ in range(5)])
+    (done,) = queue.claim(worker, fifo, ["demo"])
+    queue.finish(done, [], Outcome.EMPTY)
+    (failed,) = queue.claim(worker, fifo, ["demo"])
+    queue.fail(failed, ErrorInfo(error_class=ErrorClass.GONE, type="t", message="m"), retry_at=None)
+    (late,) = queue.claim(worker, fifo, ["demo"])
+    rest = CoolDown(source="site", error_class=ErrorClass.QUOTA, reason="used up", until=clock() + 900 * SECOND)
+    queue.defer(late, clock() + 900 * SECOND, "used up", source="site", cool_down=rest)
+    (lost,) = queue.claim(dead, fifo, ["demo"])
+    queue.pause("other", clock() + 900 * SECOND, "by me")
+    clock.advance(60)
+    queue.rescue()
+    assert not queue.settle([]).stale
+    with pytest.raises(Exception, match="claim"):
+        queue.release(lost)
+    queue.renew(worker, lease_seconds=600)
+    queue.add_worker(lease_seconds=1)
+    clock.advance(5)
+    assert queue.counts()[TaskStatus.QUEUED] == 2
+    return queue

@@ -1,0 +1,112 @@
+"""What is told of a queue."""
+
+import re
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ytworker import Service
+from ytworker.errors import StoreError
+from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.testing import FakeClock, MemoryQueue
+from ytworker_metrics import QueueCollector
+
+
+def collect(service: Service, clock: FakeClock, **options: Any) -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(QueueCollector(service, clock=clock, **options))
+    return registry
+
+
+def samples(registry: CollectorRegistry) -> dict[tuple[str, ...], float]:
+    """Give each sample by its name and the values of its labels, as a scraper reads it."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(generate_latest(registry).decode())
+        for sample in family.samples
+    }
+
+
+def test_everything_is_told(service: Service, history: SQLiteQueue, clock: FakeClock) -> None:
+    told = samples(collect(service, clock))
+    assert told["ytworker_queue_oldest_ready_age_seconds", "work.db"] == 65.0
+    assert {name[2]: value for name, value in told.items() if name[0] == "ytworker_queue_jobs"} == {
+        "queued": 2.0,
+        "claimed": 0.0,
+        "scheduled": 1.0,
+        "completed": 1.0,
+        "dead": 1.0,
+        "cancelled": 0.0,
+    }
+    assert told["ytworker_jobs_without_plugin", "work.db", "demo"] == 3.0
+    assert (told["ytworker_workers", "alive"], told["ytworker_workers", "lapsed"]) == (1.0, 1.0)
+    assert told["ytworker_source_circuit_open", "quota", "site"] == 1.0
+    assert told["ytworker_source_circuit_open", "by_hand", "other"] == 1.0
+    assert told["ytworker_fenced_writes_total", "work.db"] == 1.0
+    assert told["ytworker_jobs_rescued_total", "work.db"] == 1.0
+    assert told["ytworker_jobs_parked_total", "work.db"] == 0.0
+    for name in ("ytworker_store_bytes", "ytworker_disk_free_bytes"):
+        assert told[name, "work.db"] > 0
+    assert told["ytworker_wal_bytes", "work.db"] >= 0
+    (heartbeat,) = {value for name, value in told.items() if name[0] == "ytworker_worker_heartbeat_age_seconds"}
+    assert heartbeat == 5.0
+    (build,) = [name for name in told if name[0] == "ytworker_build_info"]
+    assert "0.1.0" in build
+
+
+def test_a_source_that_is_free_again_is_not_told(service: Service, history: SQLiteQueue, clock: FakeClock) -> None:
+    clock.advance(901)
+    assert not [name for name in samples(collect(service, clock)) if name[0] == "ytworker_source_circuit_open"]
+
+
+def test_an_empty_queue_waits_for_nothing(service: Service, clock: FakeClock) -> None:
+    assert samples(collect(service, clock))["ytworker_queue_oldest_ready_age_seconds", "work.db"] == 0.0
+
+
+def test_a_queue_without_a_file_has_no_size(service: Service, clock: FakeClock) -> None:
+    service.queue = MemoryQueue("cheese://me:secret@host/brie", clock=clock)
+    told = samples(collect(service, clock))
+    assert told["ytworker_jobs_parked_total", "brie"] == 0.0
+    assert not [name for name in told if "bytes" in name[0]]
+    assert "secret" not in str(told)
+
+
+def test_an_answer_is_kept_for_a_while(service: Service, history: SQLiteQueue, clock: FakeClock) -> None:
+    registry = collect(service, clock, keep_seconds=5)
+    age = "ytworker_queue_oldest_ready_age_seconds", "work.db"
+    seen = []
+    for seconds in (0, 4.9, 0.2, -60):
+        clock.advance(seconds)
+        seen.append(samples(registry)[age])
+    assert seen == [65.0, 65.0, pytest.approx(70.1), pytest.approx(10.1)]
+
+
+def test_registering_does_not_look_and_a_failure_passes(
+    service: Service, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_queue: object) -> Any:
+        msg = "the disk is gone"
+        raise StoreError(msg)
+
+    monkeypatch.setattr(SQLiteQueue, "counts", fails)
+    registry = collect(service, clock)
+    with pytest.raises(StoreError, match="the disk is gone"):
+        generate_latest(registry)
+
+
+def test_names_follow_the_rules(service: Service, history: SQLiteQueue, clock: FakeClock) -> None:
+    text = generate_latest(collect(service, clock)).decode()
+    names = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
+    assert all(name.startswith("ytworker_") for name in names)
+    assert all(name.endswith("_total") for name in re.findall(r"^# TYPE (\S+) counter", text, re.MULTILINE))
+    assert not [name for name in names if re.search(r"_(ms|kb|mb|minutes)(_|$)", name)]
+
+
+def test_the_readme_names_every_metric(service: Service, history: SQLiteQueue, clock: FakeClock) -> None:
+    from pathlib import Path
+
+    text = generate_latest(collect(service, clock)).decode()
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    assert [name for name in re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE) if f"`{name}`" not in readme] == []
