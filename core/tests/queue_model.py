@@ -170,12 +170,13 @@ class Model:
             case Completion():
                 self.items[number] += items
                 self.end(number, TaskStatus.COMPLETED, "completed", Outcome.OK if self.items[number] else Outcome.EMPTY)
-            case Failure(retry_at=None):
-                self.tasks[number].failures += 1
-                self.end(number, TaskStatus.DEAD, "died")
             case Failure():
-                self.tasks[number].failures += 1
-                self.wait(number, SCHEDULED, ending.retry_at, "retried")
+                task = self.tasks[number]
+                task.failures += 1
+                if ending.retry_at is None or task.attempt >= task.max_attempts:
+                    self.end(number, TaskStatus.DEAD, "died")
+                else:
+                    self.wait(number, SCHEDULED, ending.retry_at, "retried")
             case Deferral():
                 self.tasks[number].failures += ending.error is not None
                 self.wait(number, SCHEDULED, ending.until, "deferred", back=1, reason=ending.reason)

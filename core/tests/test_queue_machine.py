@@ -267,7 +267,6 @@ class QueueMachine(RuleBasedStateMachine):
 
     def ending(self, pick: int, kind: str, wait: int, number: int) -> Ending:
         claim, moment = self.picked(pick), self.clock() + wait * SECOND
-        last = claim.task.attempt >= claim.task.max_attempts
         if kind == "finish":
             items = self.new_items(number)
             return Completion(claim=claim, items=items, outcome=Outcome.OK if items else Outcome.EMPTY)
@@ -275,7 +274,7 @@ class QueueMachine(RuleBasedStateMachine):
             return Deferral(claim=claim, until=moment, reason="later", error=FAILURE if number else None)
         if kind == "return":
             return Return(claim=claim, reason="unstarted" if number else None)
-        return Failure(claim=claim, error=FAILURE, retry_at=None if last or kind == "die" else moment)
+        return Failure(claim=claim, error=FAILURE, retry_at=None if kind == "die" else moment)
 
     @needs_claim
     @rule(endings=st.lists(ENDINGS, min_size=1, max_size=4))

@@ -140,7 +140,7 @@ class SQLiteQueue(SettleOneByOne):
         if then is None and len(endings) == 1 and _is_plain(endings[0]):
             done = _complete_one(self._database, endings[0], now)
             return Settled([], [] if done else list(endings))
-        texts = _written(endings)
+        texts = {} if len(endings) == 1 and _is_plain(endings[0]) else _written(endings)
         with self._database.write():
             stale = _settle(self._database, endings, texts, now)
             rows = [] if then is None else claims.claim_rows(self._database, then, now)

@@ -21,7 +21,8 @@ _ADD_BODY = """
 INSERT INTO body (id, type, created_at, max_attempts, timeout_seconds, key, params) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _ADD_TASK = """
-INSERT INTO task (id, type, status, priority, at, flags, rank, weight_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO task (id, type, status, priority, at, flags, rank, weight_key, claimed_at, reserve)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?5, zeroblob(12))
 """
 _ADD_KEY = "INSERT INTO live_key (type, key, id) VALUES (?, ?, ?)"
 _COUNT = "UPDATE task_type SET queued = queued + ?, scheduled = scheduled + ? WHERE id = ?"

@@ -166,6 +166,9 @@ _FOUR_ORDERS = (
     # With the owner it tells of the last claim, so that an attempt which ends well costs no event. Both stay with a
     # completed task.
     "ALTER TABLE task ADD COLUMN claimed_at INTEGER",
+    # Room for what a claim and an ending add to the row. Rows that are enqueued in bulk fill their pages to the brim,
+    # and one that grew there would split its page. The claim gives it up.
+    "ALTER TABLE task ADD COLUMN reserve BLOB",
     "DROP INDEX ready_id",
     "DROP INDEX due",
     # Each index ends in the row's id, as every SQLite index does.
@@ -202,18 +205,16 @@ _FOUR_ORDERS = (
          UPDATE task_type SET {_STEP} WHERE id = NEW.type; END""",
     f"""CREATE TRIGGER task_deleted AFTER DELETE ON task BEGIN
          UPDATE task_type SET {_LESS} WHERE id = OLD.type; END""",
-    f"""CREATE TRIGGER task_ended AFTER UPDATE OF status ON task
-         WHEN NEW.status > 2 AND OLD.status < 3 AND NEW.flags & {FLAG_KEY_LIVE | FLAG_KEY_QUEUED | FLAG_RUN} BEGIN
-         DELETE FROM live_key WHERE id = NEW.id AND (type, key) = (SELECT type, key FROM body WHERE id = NEW.id);
-         DELETE FROM run WHERE id = NEW.id; END""",
-    f"""CREATE TRIGGER key_freed AFTER UPDATE OF status ON task
-         WHEN NEW.flags & {FLAG_KEY_QUEUED} AND NEW.status = 1 AND OLD.status IN (0, 2) BEGIN
-         DELETE FROM live_key WHERE id = NEW.id AND (type, key) = (SELECT type, key FROM body WHERE id = NEW.id);
-         END""",
-    f"""CREATE TRIGGER key_taken AFTER UPDATE OF status ON task
-         WHEN NEW.status IN (0, 2) AND (NEW.flags & {FLAG_KEY_QUEUED} AND OLD.status = 1
-           OR NEW.flags & {FLAG_KEY_LIVE | FLAG_KEY_QUEUED} AND OLD.status > 2) BEGIN
-         INSERT OR IGNORE INTO live_key (type, key, id) SELECT type, key, id FROM body WHERE id = NEW.id; END""",
+    # One trigger for all that keys and runs need: its condition is looked at with every change of every task.
+    f"""CREATE TRIGGER task_changed AFTER UPDATE OF status ON task
+         WHEN NEW.flags & {FLAG_KEY_LIVE | FLAG_KEY_QUEUED | FLAG_RUN} BEGIN
+         DELETE FROM live_key WHERE id = NEW.id AND (type, key) = (SELECT type, key FROM body WHERE id = NEW.id)
+            AND (NEW.status > 2 AND OLD.status < 3
+                 OR NEW.flags & {FLAG_KEY_QUEUED} AND NEW.status = 1 AND OLD.status IN (0, 2));
+         DELETE FROM run WHERE id = NEW.id AND NEW.status > 2 AND OLD.status < 3;
+         INSERT OR IGNORE INTO live_key (type, key, id) SELECT type, key, id FROM body WHERE id = NEW.id
+            AND NEW.status IN (0, 2) AND (NEW.flags & {FLAG_KEY_QUEUED} AND OLD.status = 1
+                 OR NEW.flags & {FLAG_KEY_LIVE | FLAG_KEY_QUEUED} AND OLD.status > 2); END""",
 )
 
 MIGRATIONS: Sequence[Sequence[str]] = ((*_QUEUE, *_ITEMS), _FOUR_ORDERS)

@@ -99,7 +99,7 @@ def _line(store: Store, request: ClaimRequest, dice: random.Random) -> list[Stor
 
 
 def _aged_place(line: Sequence[StoredTask], strategy: ClaimingStrategy, now: int, dice: random.Random) -> int:
-    """Give the place in the line of who goes next: the first, or now and then the oldest if it has waited too long."""
+    """Give the place in the line of who goes next: the first, or now and then the one that has waited for too long."""
     if strategy.aging_seconds is None or dice.random() >= AGED_SHARE:
         return 0
     oldest = min(range(len(line)), key=lambda place: (line[place].at, line[place].id))

@@ -115,7 +115,7 @@ def _complete(transaction: Transaction, task: StoredTask, ending: Completion) ->
 def _fail(transaction: Transaction, task: StoredTask, ending: Failure) -> None:
     task = _add_error(transaction, task, ending.claim, ending.error, ending.plugin_version)
     worker_id, note = ending.claim.worker_id, ending.error.error_class.value
-    if ending.retry_at is None:
+    if ending.retry_at is None or task.attempt >= task.max_attempts:
         end(transaction, task, TaskStatus.DEAD, "died", worker_id=worker_id, note=note)
     else:
         let_wait(

@@ -120,8 +120,8 @@ def _change(transaction: Transaction, holder_id: int, task: NewTask, params: str
     """Let a new task change the one that has its key, while that waits."""
     holder = transaction.store.tasks[holder_id]
     changed = holder
-    if task.on_conflict is OnConflict.REPLACE:
-        changed = replace(holder, params=params, checkpoint=None if params != holder.params else holder.checkpoint)
+    if task.on_conflict is OnConflict.REPLACE and params != holder.params:
+        changed = replace(holder, params=params, checkpoint=None, progress=None)  # these tell of the old parameters
     elif task.on_conflict is OnConflict.RAISE_PRIORITY:
         changed = replace(holder, priority=max(holder.priority, task.priority))
     if holder.state not in WAITING or changed == holder:

@@ -252,6 +252,18 @@ class AgingTests(Suite):
         assert abs(len(aged) - expected) < 30  # some five standard deviations
         assert share or aged == old[: len(aged)]
 
+    def test_tasks_that_always_come_back_hide_nobody(self, queue: TaskQueue, worker: int, clock: FakeClock) -> None:
+        returning, old = put(queue, *[new()] * 5), put(queue, *[new()] * 50)
+        clock.advance(10)
+        for number in returning:
+            claim = queue.claim_task(worker, number)
+            assert claim is not None
+            queue.release(claim)
+        put(queue, *[new()] * 100)
+        claimed = [number for _ in range(100) for number in ids(take(queue, worker, order="lifo", aging=10))]
+        assert 5 < len(set(claimed).intersection(old)) < 45  # some five standard deviations
+        assert not set(claimed).intersection(returning)
+
     @pytest.mark.parametrize("order", ["lifo", "priority"])
     def test_nobody_goes_first_before_the_time(
         self, queue: TaskQueue, worker: int, clock: FakeClock, order: str

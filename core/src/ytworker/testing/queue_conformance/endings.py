@@ -113,6 +113,16 @@ class EndingTests(OneClaim):
         assert (task.outcome, task.run_at, task.started_at) == (None, None, None)
         assert [(each.number, each.error) for each in queue.attempts(task.id)] == [(1, FAILURE), (2, GONE)]
 
+    def test_a_failure_of_the_last_attempt_is_a_dead_letter(
+        self, queue: TaskQueue, worker: int, clock: FakeClock
+    ) -> None:
+        (number,) = put(queue, new("other", max_attempts=2))
+        queue.fail(take_one(queue, worker, "other"), FAILURE, retry_at=clock())
+        assert queue.get(number).state is TaskStatus.SCHEDULED
+        queue.fail(take_one(queue, worker, "other"), FAILURE, retry_at=clock())
+        task = queue.get(number)
+        assert (task.state, task.attempt, task.finished_at, task.run_at) == (TaskStatus.DEAD, 2, clock(), None)
+
     def test_a_deferral_takes_the_attempt_back_and_says_why(
         self, queue: TaskQueue, worker: int, claim: Claim, clock: FakeClock
     ) -> None:

@@ -160,6 +160,21 @@ class KeyTests(Suite):
         put(queue, new(key="k", params={"new": 1}, on_conflict=OnConflict.REPLACE))
         assert take_one(queue, worker).checkpoint is None
 
+    @pytest.mark.parametrize(
+        ("policy", "kept"), [(OnConflict.KEEP, True), (OnConflict.REPLACE, False), (OnConflict.RAISE_PRIORITY, True)]
+    )
+    def test_a_task_with_other_parameters_starts_over(
+        self, queue: TaskQueue, worker: int, clock: FakeClock, policy: OnConflict, kept: bool
+    ) -> None:
+        put(queue, live)
+        claim = take_one(queue, worker)
+        queue.checkpoint(claim, [], {"page": 2})
+        queue.defer(claim, clock(), "it cools down")
+        put(queue, new(key="k", priority=10, on_conflict=policy))
+        put(queue, new(key="k", params={"new": 1}, priority=10, on_conflict=policy))
+        assert queue.get(claim.task.id).reason == "it cools down"
+        assert take_one(queue, worker).checkpoint == ({"page": 2} if kept else None)
+
     @pytest.mark.parametrize("state", [TaskStatus.QUEUED, TaskStatus.SCHEDULED])
     def test_a_new_task_may_raise_the_priority_and_nothing_else(
         self, queue: TaskQueue, worker: int, state: TaskStatus
