@@ -112,20 +112,28 @@ class Service(Tending):
             ParametersError: With every problem of the parameters and the options.
             PluginUnavailableError: Nothing answers this type.
         """
-        problems = list(problems_of(options))
         with self._loading:
             model = self.registry.parameters(task_type)
         try:
             valid = validate(task_type, model, params)
         except ParametersError as error:
-            raise ParametersError(task_type, error.problems, problems) from None
+            raise ParametersError(task_type, error.problems, list(problems_of(options))) from None
+        return self.checked(task_type, as_json(valid), **options)
+
+    def checked(self, task_type: str, params: Mapping[str, Any], **options: Any) -> NewTask:
+        """Make a task out of parameters that were checked where its plugin is; see :meth:`check`. Imports no plugin.
+
+        Raises:
+            ParametersError: With every problem of the options.
+        """
+        problems = list(problems_of(options))
         if problems:
             raise ParametersError(task_type, (), problems)
         defaults = {
             "max_attempts": self.settings.values.max_attempts,
             "timeout_seconds": self.settings.values.timeout_seconds,
         }
-        return NewTask(type=task_type, params=as_json(valid), **{**defaults, **as_fields(options)})
+        return NewTask(type=task_type, params=params, **{**defaults, **as_fields(options)})
 
     def enqueue(self, task_type: str, params: Mapping[str, Any], **options: Any) -> str:
         """Validate a task and put it into the queue; see :meth:`check` for arguments and errors.
@@ -153,7 +161,7 @@ class Service(Tending):
             sections=self.settings.values.plugins,
             clock=self._clock,
             sleep=self._sleep,
-            check=self.check,
+            check=self.checked,
             lease_seconds=self.settings.values.lease_seconds,
         )
 

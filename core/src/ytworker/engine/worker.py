@@ -16,10 +16,21 @@ from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
 from ytworker.engine.runner import TaskRunner
-from ytworker.errors import StaleClaimError, StoreError
+from ytworker.errors import StoreError
 from ytworker.model import SECOND, Claim, Clock, ErrorInfo, Microseconds, TaskResult
 from ytworker.plugins.registry import PluginRegistry
-from ytworker.queue import ClaimingStrategy, CoolDown, LIFOStrategy, TaskQueue
+from ytworker.queue import (
+    ClaimingStrategy,
+    Completion,
+    CoolDown,
+    Deferral,
+    Ending,
+    Failure,
+    LIFOStrategy,
+    Return,
+    TaskQueue,
+)
+from ytworker.queue.settling import stale_claim
 
 log = logging.getLogger(__name__)
 
@@ -121,15 +132,19 @@ class BaseWorker(ABC):
 
     def report_result(self, claim: Claim, result: TaskResult) -> Decision | None:
         """Write down what became of a task; a report that comes too late is refused by the queue and logged."""
-        try:
-            decision = self._report(claim, result)
-        except StaleClaimError as error:
-            log.warning("%s", error)
-            return None
+        ending, decision = self.ending_of(claim, result)
+        stale = self._deps.queue.settle([ending]).stale
+        self.was_settled(claim, result, decision, late=bool(stale))
+        return None if stale else decision
+
+    def was_settled(self, claim: Claim, result: TaskResult, decision: Decision | None, *, late: bool) -> None:
+        """Count a task and tell of it, now that its ending is written down; ``late`` if the queue refused it."""
+        if late:
+            log.warning("%s", stale_claim(claim))
+            return
         if not isinstance(decision, Release):
             self.done += 1
         _tell(claim, result, decision)
-        return decision
 
     def types(self) -> Sequence[str]:
         """Name the task types that it claims."""
@@ -171,28 +186,19 @@ class BaseWorker(ABC):
             self._keeper = None
         self._deps.queue.remove_worker(self.id)
 
-    def _report(self, claim: Claim, result: TaskResult) -> Decision | None:
-        queue = self._deps.queue
+    def ending_of(self, claim: Claim, result: TaskResult) -> tuple[Ending, Decision | None]:
+        """Say what is to be written down for a result, and which decision stands behind it, if any."""
         if result.success:
-            queue.finish(
-                claim,
-                result.data,
-                result.outcome,
-                suspect=result.suspect,
-                sources=result.sources,
-                follow_ups=result.follow_ups,
-            )
-            return None
+            return _completion(claim, result), None
         if result.error is not None:
-            return self._report_failure(claim, result, result.error)
+            return self._ending_of_failure(claim, result, result.error)
         if result.deferred_until is None:
-            queue.release(claim, result.reason)
-        else:
-            until = max(result.deferred_until, self._after(1.0))  # a wait that is over already would be a hot loop
-            queue.defer(claim, until, result.reason or "it asked to wait", source=result.waits_for)
-        return None
+            return Return(claim=claim, reason=result.reason), None
+        until = max(result.deferred_until, self._after(1.0))  # a wait that is over already would be a hot loop
+        reason = result.reason or "it asked to wait"
+        return Deferral(claim=claim, until=until, reason=reason, source=result.waits_for), None
 
-    def _report_failure(self, claim: Claim, result: TaskResult, error: ErrorInfo) -> Decision:
+    def _ending_of_failure(self, claim: Claim, result: TaskResult, error: ErrorInfo) -> tuple[Ending, Decision]:
         strikes = self._strikes(error)
         decision = self._deps.retry.decide(
             error,
@@ -201,28 +207,27 @@ class BaseWorker(ABC):
             strikes=strikes,
             random=self._deps.random,
         )
+        version = result.plugin_version
         match decision:
             case Retry(delay):
-                self._fail(claim, result, error, self._after(delay))
+                failure = Failure(claim=claim, error=error, retry_at=self._after(delay), plugin_version=version)
+                return failure, decision
             case Bury():
-                self._fail(claim, result, error, None)
+                return Failure(claim=claim, error=error, retry_at=None, plugin_version=version), decision
             case Release():
-                self._deps.queue.release(claim, error.message)
+                return Return(claim=claim, reason=error.message), decision
             case Defer(delay):
                 until = self._after(delay)
-                self._deps.queue.defer(
-                    claim,
-                    until,
-                    error.message,
+                deferral = Deferral(
+                    claim=claim,
+                    until=until,
+                    reason=error.message,
                     source=error.source,
                     error=error,
                     cool_down=_cool_down(result, error, decision, until, strikes),
-                    plugin_version=result.plugin_version,
+                    plugin_version=version,
                 )
-        return decision
-
-    def _fail(self, claim: Claim, result: TaskResult, error: ErrorInfo, retry_at: Microseconds | None) -> None:
-        self._deps.queue.fail(claim, error, retry_at=retry_at, plugin_version=result.plugin_version)
+                return deferral, decision
 
     def _strikes(self, error: ErrorInfo) -> int:
         if error.source is None:
@@ -245,6 +250,17 @@ def _tell(claim: Claim, result: TaskResult, decision: Decision | None) -> None:
         log.info("%s: %s: %s -> %s", task, result.error.error_class, result.error.message, decision)
     else:
         log.info("%s: put off: %s", task, result.reason)
+
+
+def _completion(claim: Claim, result: TaskResult) -> Completion:
+    return Completion(
+        claim=claim,
+        outcome=result.outcome,
+        items=result.data,
+        suspect=result.suspect,
+        sources=result.sources,
+        follow_ups=result.follow_ups,
+    )
 
 
 def _cool_down(
@@ -302,11 +318,9 @@ class PluginWorker(BaseWorker):
 
     def process_task(self, claim: Claim) -> TaskResult:
         """Run the task's plugin until it ends; KeyboardInterrupt passes."""
-        seconds = claim.task.timeout_seconds
-        deadline = self._deps.clock() + round(seconds * SECOND)
-        attempt = Attempt(claim, self._attempts, deadline)
-        self.keep_alive(seconds)
-        self._executor.run(encode(task_message(claim, deadline)), attempt.exchange)
+        attempt = Attempt(claim, self._attempts)
+        self.keep_alive(claim.task.timeout_seconds)
+        self._executor.run(encode(task_message(claim)), attempt.exchange)
         if attempt.store_error is not None:
             raise attempt.store_error
         if attempt.result is None:
