@@ -19,6 +19,9 @@ from urllib.parse import urlsplit
 
 from ytworker.engine import BaseWorker, TaskPoller, WorkerFactory
 from ytworker.engine.attempt import Observer
+from ytworker.engine.children import ForkServer
+from ytworker.engine.crew import Limits
+from ytworker.engine.loop import CrewPoller
 from ytworker.engine.retention import Retention, rules
 from ytworker.errors import ParametersError, PluginUnavailableError, QueueError, SettingsError
 from ytworker.model import SECOND, Claim, ErrorInfo, Microseconds, NewTask, Task, TaskResult, TaskStatus
@@ -217,25 +220,57 @@ class Service(Tending):
         until_empty: bool = False,
         max_tasks: int | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        releasing: Callable[[], bool] = lambda: False,
+        concurrency: int | None = None,
     ) -> int:
-        """Work on the queue until told to stop; see :meth:`TaskPoller.run`. Gives how many tasks were done."""
+        """Work on the queue until told to stop.
+
+        Args:
+            strategy: In which order to claim; what the settings say by default.
+            types: The task types to claim; empty for all.
+            until_empty: Stop when nothing is ready; what is scheduled for later is left.
+            max_tasks: Stop after so many tasks.
+            stopping: Tells whether to stop once the running tasks are done.
+            releasing: Tells whether to give the running tasks back at once; only asked with children.
+            concurrency: How many child processes do tasks; None lets this very process do them, one by one.
+
+        Returns:
+            How many tasks were done; one that went back to the queue is not.
+
+        Raises:
+            ChildrenError: This system cannot have children.
+        """
         values = self.settings.values
         order = strategy or get_strategy(values.strategy, aging_seconds=values.aging_seconds)
         self._make_ready(order)
-        worker = self.worker_factory().create(strategy=order, types=types)
-        poller = TaskPoller(
-            worker=worker,
-            queue=self.queue,
-            types=worker.types,
-            clock=self._clock,
-            sleep=self._sleep,
-            stopping=stopping,
-            rescue_seconds=values.lease_seconds / 3,
-            retention=Retention(
-                rules(keep_completed_days=values.keep_completed_days, keep_dead_days=values.keep_dead_days)
-            ),
-        )
+        days = rules(keep_completed_days=values.keep_completed_days, keep_dead_days=values.keep_dead_days)
+        shared: dict[str, Any] = {
+            "queue": self.queue,
+            "clock": self._clock,
+            "sleep": self._sleep,
+            "stopping": stopping,
+            "rescue_seconds": values.lease_seconds / 3,
+            "retention": Retention(days),
+        }
+        factory = self.worker_factory()
+        if concurrency is None:
+            worker = factory.create(strategy=order, types=types)
+            poller = TaskPoller(worker=worker, types=worker.types, **shared)
+        else:
+            crew = factory.create_crew(
+                ForkServer(), size=concurrency, limits=self._limits(), strategy=order, types=types
+            )
+            poller = CrewPoller(worker=crew, types=crew.types, releasing=releasing, **shared)
         return poller.run(until_empty=until_empty, max_tasks=max_tasks)
+
+    def _limits(self) -> Limits:
+        values = self.settings.values
+        return Limits(
+            memory_mb=values.memory_mb,
+            recycle_after_tasks=values.recycle_after_tasks,
+            recycle_rss_mb=values.recycle_rss_mb,
+            grace_seconds=values.grace_seconds,
+        )
 
     def _make_ready(self, order: ClaimingStrategy) -> None:
         """Let the queue offer what the settings name, if somebody set it or the order is not there."""

@@ -21,26 +21,30 @@ app = make_app()
 
 
 _ORDERS_HELP = f"{', '.join(ORDERS[:-1])} or {ORDERS[-1]}. [default: lifo]"
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
 class _Drain:
-    """Set by the first signal; the second one interrupts the task, which then goes back to the queue."""
+    """Set by the first signal; the second one gives back what is being done: by killing children, or an interrupt."""
 
-    def __init__(self) -> None:
+    def __init__(self, inline: bool) -> None:
+        self._inline = inline
         self.stopping = False
+        self.releasing = False
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         """Take a signal."""
-        if self.stopping:
+        if self.stopping and self._inline:
             raise KeyboardInterrupt
-        self.stopping = True
-        note("stopping after the current task; once more gives it back to the queue at once")
+        self.releasing = self.stopping
+        if not self.stopping:
+            self.stopping = True
+            note("stopping after the current task; once more gives it back to the queue at once")
 
 
 @contextmanager
-def _draining() -> Iterator[_Drain]:
-    drain = _Drain()
+def _draining(inline: bool) -> Iterator[_Drain]:
+    drain = _Drain(inline)
     before = {number: signal.signal(number, drain.on_signal) for number in _SIGNALS}
     try:
         yield drain
@@ -79,16 +83,26 @@ def run(
     types: Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this task type.")] = None,
     until_empty: Annotated[bool, typer.Option("--until-empty", help="Leave when nothing is ready.")] = False,
     max_tasks: Annotated[int | None, typer.Option(min=1, metavar="N", help="Leave after so many tasks.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, metavar="N", help="How many tasks at a time. [default: 2]")
+    ] = None,
+    inline: Annotated[
+        bool, typer.Option("--inline", help="Do tasks in this very process, one by one: for debugging, and on Windows.")
+    ] = False,
 ) -> None:
     """Work on the queue until SIGTERM or Ctrl-C.
 
-    The first signal lets the current task finish; the second gives it back to the queue, with no attempt counted.
+    Each task runs in a child process, so that one that crashes or hangs harms no other. The first signal lets the
+    current tasks finish; the second gives them back to the queue, with no attempt counted.
     """
+    if inline and concurrency not in {None, 1}:
+        msg = "--inline does one task at a time; leave out --concurrency, or --inline"
+        raise typer.BadParameter(msg)
     state: State = ctx.find_object(State) or State()
     order = _order(state, strategy, aging)
     if state.log_level is None and "log_level" not in state.settings.origins:
         state.be_talkative()
-    with state.service() as service, _draining() as drain:
+    with state.service() as service, _draining(inline) as drain:
         usable = service.registry.task_types()
         _refuse_unknown(service, types or ())
         for name, reason in service.waiting_for_plugins().items():
@@ -102,8 +116,12 @@ def run(
                 until_empty=until_empty,
                 max_tasks=max_tasks,
                 stopping=lambda: drain.stopping,
+                releasing=lambda: drain.releasing,
+                concurrency=None if inline else concurrency or state.settings.values.concurrency,
             )
         except KeyboardInterrupt:
+            drain.releasing = True
+        if drain.releasing:
             note("the current task was given back to the queue")
-            raise typer.Exit(1) from None
+            raise typer.Exit(1)
     note(f"{counted(done, 'task')} done")

@@ -124,6 +124,11 @@ class Attempt:
         return self._claim
 
     @property
+    def over(self) -> bool:
+        """Whether it has its result."""
+        return self.result is not None
+
+    @property
     def lost(self) -> bool:
         """Whether somebody took the task away; asks the queue, but not more than once a second."""
         return self._has_lost()

@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -68,7 +67,7 @@ class MessagePort:
 
     def _say(self, line: str) -> Message:
         if len(line) >= MAX_LINE:
-            msg = f"{len(line)} bytes of JSON at once are too much, {MAX_LINE >> 20} MiB are the most; leave something out"
+            msg = f"{len(line)} bytes of JSON at once are too much, {MAX_LINE >> 20} MiB are the most; send less"
             raise PermanentError(msg)
         answer = decode(self._exchange(line))
         if "stop" in answer:
@@ -300,4 +299,3 @@ def _drive_async(scraped: AsyncIterable[Any]) -> Iterator[Any]:
         finally:
             if inspect.isasyncgen(iterator):
                 runner.run(iterator.aclose())
-

@@ -9,16 +9,13 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol, Self
 
-from ytworker.engine.attempt import Attempt, AttemptDeps, Checker, Observer, Sections, digest
-from ytworker.engine.budgets import Budgets, Pace
-from ytworker.engine.executor import Executor, InlineExecutor
+from ytworker.engine.attempt import Attempt, AttemptDeps
+from ytworker.engine.executor import Executor
 from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
-from ytworker.engine.runner import TaskRunner
 from ytworker.errors import StoreError
 from ytworker.model import SECOND, Claim, Clock, ErrorInfo, Microseconds, TaskResult
-from ytworker.plugins.registry import PluginRegistry
 from ytworker.queue import (
     ClaimingStrategy,
     Completion,
@@ -142,7 +139,7 @@ class BaseWorker(ABC):
         if late:
             log.warning("%s", stale_claim(claim))
             return
-        if not isinstance(decision, Release):
+        if not _went_back(result, decision):
             self.done += 1
         _tell(claim, result, decision)
 
@@ -242,13 +239,17 @@ class BaseWorker(ABC):
         return self._deps.clock() + round(seconds * SECOND)
 
 
+def _went_back(result: TaskResult, decision: Decision | None) -> bool:
+    return isinstance(decision, Release) or not (result.success or result.error or result.deferred_until)
+
+
 def _tell(claim: Claim, result: TaskResult, decision: Decision | None) -> None:
     task = f"task {claim.task.id} ({claim.task.type}), attempt {claim.task.attempt}"
     if result.success:
         log.info("%s: %s, %d items", task, result.outcome, len(result.data) + result.earlier)
     elif result.error is not None:
         log.info("%s: %s: %s -> %s", task, result.error.error_class, result.error.message, decision)
-    else:
+    elif result.reason is not None:  # what was only handed ahead goes back without a word
         log.info("%s: put off: %s", task, result.reason)
 
 
@@ -279,6 +280,13 @@ def _cool_down(
     )
 
 
+def resume_after_new_settings(attempts: AttemptDeps) -> None:
+    """End the pauses of sources that were paused under other settings: what waits for them is due."""
+    for source in attempts.queue.sources():
+        if source.paused_by not in {None, attempts.settings_digest}:
+            attempts.queue.unpause(source.name)
+
+
 class PluginWorker(BaseWorker):
     """Hands every task to the plugin that answers its type.
 
@@ -302,10 +310,7 @@ class PluginWorker(BaseWorker):
         self._version_of = version_of
 
     def __enter__(self) -> Self:
-        queue = self._attempts.queue
-        for source in queue.sources():
-            if source.paused_by not in {None, self._attempts.settings_digest}:
-                queue.unpause(source.name)  # the settings have changed: what waits for it is due
+        resume_after_new_settings(self._attempts)
         return super().__enter__()
 
     def __exit__(
@@ -327,70 +332,3 @@ class PluginWorker(BaseWorker):
             msg = "the executor ended without a result"
             raise RuntimeError(msg)
         return replace(attempt.result, plugin_version=self._version_of(claim.task.type))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerFactory:
-    """Makes workers that share one queue and one set of plugins.
-
-    Attributes:
-        queue: Where tasks come from.
-        registry: The plugins.
-        sections: The raw settings sections of plugins.
-        clock: Integer UTC microseconds.
-        sleep: How to wait inside an attempt.
-        check: Validates follow-up tasks.
-        lease_seconds: How long a silent worker keeps its tasks.
-        retry: What follows a failure.
-        pace: How often a source may be asked.
-    """
-
-    queue: TaskQueue
-    registry: PluginRegistry
-    sections: Sections
-    clock: Clock
-    sleep: Callable[[float], None]
-    check: Checker
-    lease_seconds: float = 60.0
-    retry: RetryStrategy = field(default_factory=RetryStrategy)
-    pace: Pace = field(default_factory=Pace)
-
-    def create(
-        self,
-        *,
-        strategy: ClaimingStrategy = LIFOStrategy,
-        types: Sequence[str] = (),
-        observe: Observer | None = None,
-        stopping: Callable[[], bool] = lambda: False,
-        ignore_pauses: bool = False,
-    ) -> PluginWorker:
-        """Make a worker that runs plugins in this process.
-
-        Args:
-            strategy: In which order it claims.
-            types: The task types that it claims; empty for all that can be loaded.
-            observe: Sees the progress of each task.
-            stopping: Tells whether it gives its task back.
-            ignore_pauses: Ask paused sources all the same.
-        """
-        deps = WorkerDeps(
-            queue=self.queue,
-            types=lambda: [name for name in self.registry.task_types() if not types or name in types],
-            strategy=strategy,
-            retry=self.retry,
-            clock=self.clock,
-            lease_seconds=self.lease_seconds,
-        )
-        attempts = AttemptDeps(
-            queue=self.queue,
-            budgets=Budgets(self.queue, self.clock, self.pace, ignore_pauses),
-            sections=self.sections,
-            settings_digest=digest(self.sections),
-            clock=self.clock,
-            beat=lambda _seconds: None,
-            check=self.check,
-            observe=observe,
-            stopping=stopping,
-        )
-        executor = InlineExecutor(TaskRunner(self.registry, self.sleep))
-        return PluginWorker(deps, executor, attempts, lambda name: self.registry.info(name).version)
