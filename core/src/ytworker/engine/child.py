@@ -3,6 +3,7 @@
 It never sees the queue, the settings of others, or a variable of ours; what it knows of a task the worker tells it.
 """
 
+import io
 import logging
 import os
 import resource
@@ -23,6 +24,8 @@ from ytworker.plugins.registry import PluginRegistry
 
 MAX_LOG = 16_000
 MIB = 1 << 20
+GROWN = 1.05
+"""How much larger than ever is worth a word to the worker; to look closely takes longer than a short task."""
 _STREAMS = (1, 2)
 
 
@@ -104,6 +107,7 @@ class Child:
         self._registry = PluginRegistry(policy, discover(policy, kinds))
         self._runner = TaskRunner(self._registry)
         self._told: set[str] = set()
+        self._largest = 0.0
         self._streams = [os.dup(number) for number in _STREAMS]
 
     def work(self) -> None:
@@ -111,7 +115,8 @@ class Child:
         for line in self._wire.tasks():
             self._mend_streams()
             words = self._do(line)
-            self._wire.tell(encode(self._state(decode(line)["type"])), words)
+            state = self._state(decode(line)["type"])
+            self._wire.tell(*([encode({"kind": "state", **state})] if state else []), words)
         self._runner.close()
 
     def _do(self, line: str) -> str:
@@ -123,8 +128,12 @@ class Child:
             return encode(error_message(ErrorInfo(error_class=ErrorClass.BUG, type=kind, message=text)))
 
     def _state(self, task_type: str) -> Message:
-        """Say how large this process is, and once for each plugin whether it can be used."""
-        state: Message = {"kind": "state", "rss": resident()}
+        """Say how large this process is if it has grown, and once for each plugin if it cannot be used."""
+        state: Message = {}
+        largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if largest > self._largest * GROWN:
+            self._largest = largest
+            state["rss"] = resident()
         info = self._registry.info(task_type)
         if task_type not in self._told and info.state not in USABLE:
             self._told.add(task_type)
@@ -163,6 +172,8 @@ def main(sock: socket.socket) -> None:
     wire = Wire(sock)
     hello = wire.greeting()
     limit(hello["memory_mb"])
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a child may be killed at any time
     log = logging.getLogger("ytworker")
     log.handlers[:] = [WireHandler(wire)]
     log.setLevel(hello["log_level"])

@@ -57,6 +57,11 @@ class ForkServer:
         """Give the descriptor, for a selector: readable when :meth:`endings` has something to tell."""
         return self._lifeline.fileno()
 
+    @property
+    def has_news(self) -> bool:
+        """Whether :meth:`endings` has something to tell that was heard already."""
+        return bool(self._heard)
+
     def start(self) -> tuple[int, socket.socket]:
         """Start a child; give its process id and the worker's end of its socket pair.
 

@@ -5,6 +5,7 @@ Nothing here waits but :meth:`Crew.turn`, and nothing here runs a plugin.
 
 import logging
 import selectors
+import socket
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 SHORT_SECONDS = 0.25
 """A child whose last task took less is handed one more ahead, and has it taken back if the next one takes longer."""
 MIB = 1 << 20
-_OTHER = "somebody else's"
 _STOP = encode({"stop": "the task was given back before it began"})
 
 
@@ -121,6 +121,7 @@ class Crew:
         self._limits = limits
         self._children: dict[int, Child] = {}
         self._ended: list[Ended] = []
+        self._alarm: socket.socket | None = None
         self._selector = selectors.DefaultSelector()
         self._selector.register(server, selectors.EVENT_READ)
 
@@ -152,24 +153,28 @@ class Crew:
         child.channel.send(encode(task_message(claim)))
         self._watch(child)
 
-    def turn(self, seconds: float, also: int | None = None) -> list[Ended]:
-        """Wait until something happens, ``seconds`` at the most, and give the attempts that are over.
+    def listen(self, alarm: socket.socket) -> None:
+        """Let a byte on this socket, which does not block, end a wait, too."""
+        self._alarm = alarm
+        self._selector.register(alarm, selectors.EVENT_READ)
 
-        Args:
-            seconds: How long to wait at the most.
-            also: A descriptor that ends the wait, too.
+    def turn(self, seconds: float) -> list[Ended]:
+        """Wait until something happens, ``seconds`` at the most, and give the attempts that are over.
 
         Raises:
             StoreError: The queue cannot be written.
             ChildrenError: No children can be had any more.
         """
-        if also is not None and also not in self._selector.get_map():
-            self._selector.register(also, selectors.EVENT_READ, _OTHER)
-        for key, events in self._selector.select(self._patience(seconds)):
+        ready = self._selector.select(self._patience(seconds))
+        for key, events in ready:
             if isinstance(key.data, Child):
                 self._serve(key.data, events)
-        for pid, code in self._server.endings():
-            self._bury(self._children.pop(pid), code)
+            elif key.fileobj is self._alarm:
+                self._alarm.recv(4096)
+        # Last, because what a child said, it said before it ended.
+        if self._server.has_news or any(key.fileobj is self._server for key, _ in ready):
+            for pid, code in self._server.endings():
+                self._bury(self._children.pop(pid), code)
         self._look_after()
         return self.collect()
 
@@ -177,6 +182,12 @@ class Crew:
         """Give the attempts that ended since this was last asked."""
         ended, self._ended = self._ended, []
         return ended
+
+    def recall(self) -> list[Ended]:
+        """Take back what was handed ahead and has not begun."""
+        for child in self._children.values():
+            self._revoke(child)
+        return self.collect()
 
     def abandon(self, reason: str) -> list[Ended]:
         """Give all tasks back and kill their children."""
@@ -190,8 +201,6 @@ class Crew:
 
     def close(self) -> None:
         """Let idle children close their plugins, kill the others, and end the fork server."""
-        for other in [key.fd for key in self._selector.get_map().values() if key.data is _OTHER]:
-            self._selector.unregister(other)  # signals have had their say
         try:
             for child in self._children.values():
                 if child.running is None:
@@ -313,7 +322,7 @@ class Crew:
             self._ended.append(Ended(attempt.claim, attempt.result))
 
     def _note(self, child: Child, message: Message) -> None:
-        child.rss = int(message["rss"])
+        child.rss = int(message.get("rss", child.rss))
         plugin: dict[str, Any] | None = message.get("plugin")
         if plugin is not None:
             self._learn(str(plugin["name"]), str(plugin["state"]), clean(str(plugin["reason"])))
@@ -375,7 +384,7 @@ class Crew:
 
     def _patience(self, seconds: float) -> float:
         """Say how long to wait for an event."""
-        waits = [seconds]
+        waits = [0.0 if self._server.has_news else seconds]
         for child in self._children.values():
             if isinstance(child.ahead, Attempt):
                 waits.append(SHORT_SECONDS - (time.monotonic() - child.since) + 0.01)

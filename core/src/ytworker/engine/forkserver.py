@@ -28,7 +28,7 @@ FORK, KILL = b"F", b"K"
 STARTED, REFUSED, ENDED = b"S", b"E", b"X"
 CRASHED = 70
 """The exit code of a child whose own code, not that of a plugin, has failed: EX_SOFTWARE."""
-_OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_OURS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Server:
@@ -152,7 +152,10 @@ def main() -> None:
     for number in _OURS:  # a Ctrl-C is for the worker; we go when it goes
         signal.signal(number, signal.SIG_IGN)
     lifeline = _own_streams()
-    (length,) = LENGTH.unpack(lifeline.recv(LENGTH.size, socket.MSG_WAITALL))
+    head = lifeline.recv(LENGTH.size, socket.MSG_WAITALL)
+    if len(head) < LENGTH.size:  # the worker is gone before it began
+        return
+    (length,) = LENGTH.unpack(head)
     sys.path[:] = json.loads(lifeline.recv(length, socket.MSG_WAITALL))  # plugins are where the worker finds them
     import ytworker.engine.child  # noqa: F401, PLC0415 - every child has it at once, and shares the memory
 

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
@@ -76,12 +76,18 @@ class CrewWorker(BaseWorker):
         room = self._crew.room()
         return room if most is None else max(0, min(room, most - self.done - self.busy - unsettled))
 
-    def turn(self, seconds: float, also: int | None = None) -> list[Ended]:
+    def listen(self, alarm: socket.socket) -> None:
+        """Let a byte on this socket end a wait."""
+        self._crew.listen(alarm)
+
+    def turn(self, seconds: float) -> list[Ended]:
         """Wait for the children; see :meth:`Crew.turn`."""
         self.keep_alive()
-        ended = self._crew.turn(seconds, also)
-        self.keep_alive()
-        return ended
+        return self._crew.turn(seconds)
+
+    def recall(self) -> list[Ended]:
+        """Take back what has not begun."""
+        return self._crew.recall()
 
     def settle(self, ended: Sequence[Ended], want: int) -> int:
         """Write down what ended, claim up to ``want`` tasks in the same transaction, hand them out, and say how many.
@@ -129,9 +135,11 @@ class CrewPoller(TaskPoller):
     def run(self, *, until_empty: bool = False, max_tasks: int | None = None) -> int:
         """Do tasks until told to stop; see :meth:`TaskPoller.run`."""
         ended: list[Ended] = []
-        with _alarm() as alarm, self.worker as worker:
+        with _alarm(self.worker), self.worker as worker:
             while not self.releasing():
                 self._rescue()
+                if self.stopping():
+                    ended += worker.recall()
                 want = 0 if self.stopping() else worker.room(max_tasks, len(ended))
                 if ended or (want and self._may_find()):
                     self._settle(ended, want)
@@ -142,8 +150,7 @@ class CrewPoller(TaskPoller):
                     or (until_empty and self._is_dry())
                 ):
                     return worker.done
-                ended = worker.turn(self._pause(want > 0), alarm.fileno() if alarm else None)
-                _silence(alarm)
+                ended = worker.turn(self._pause(want > 0))
             worker.settle(ended, 0)
             worker.let_go("the worker stopped before it was done")
         return self.worker.done
@@ -184,23 +191,18 @@ class CrewPoller(TaskPoller):
 
 
 @contextmanager
-def _alarm() -> Iterator[socket.socket | None]:
+def _alarm(worker: CrewWorker) -> Iterator[None]:
     """Let signals end a wait: Python's handler runs, and the selector would go on waiting without this."""
     if threading.current_thread() is not threading.main_thread():
-        yield None
+        yield
         return
     bell, rope = socket.socketpair()
     with bell, rope:
         bell.setblocking(False)
         rope.setblocking(False)
+        worker.listen(bell)
         before = signal.set_wakeup_fd(rope.fileno(), warn_on_full_buffer=False)
         try:
-            yield bell
+            yield
         finally:
             signal.set_wakeup_fd(before)
-
-
-def _silence(alarm: socket.socket | None) -> None:
-    if alarm is not None:
-        with suppress(BlockingIOError):
-            alarm.recv(4096)
