@@ -1,8 +1,11 @@
 """Children: what a plugin may do to its own process, and what never reaches anybody else."""
 
+import errno
 import json
 import os
 import signal
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +13,11 @@ from typing import Any
 
 import pytest
 
-from plugin_helpers import ONE_ITEM, Done, Program, Until, Zoo
+from plugin_helpers import ONE_ITEM, PROGRAM, Done, Program, Until, Zoo
+from ytworker.engine.channel import Channel, LineTooLongError
+from ytworker.engine.child import Wire
 from ytworker.engine.children import ForkServer, describe
+from ytworker.engine.forkserver import REFUSED
 from ytworker.errors import ChildrenError
 from ytworker.model import NewTask
 from ytworker.queue.sqlite import SQLiteQueue
@@ -364,6 +370,55 @@ def test_several_tasks_run_at_a_time(program: Program, zoo: Zoo) -> None:
     assert [task["state"] for task in all_tasks(program)] == ["completed"] * 3
 
 
+def test_what_was_handed_ahead_goes_back_at_the_first_signal(
+    program: Program, zoo: Zoo, until: Until, home: Path
+) -> None:
+    body = """
+    import time
+    (pathlib.Path(os.environ["HOME"]) / f"began-{context.task.id}").touch()
+    if context.task.id == 10:
+        os.kill(int(pathlib.Path(os.environ["HOME"], "worker").read_text()), signal.SIGTERM)
+    return []
+    """
+    zoo.worker("demo", body, imported="import os, pathlib, signal")
+    for _ in range(40):
+        program("enqueue", "demo")
+    process = program.start("run", "--concurrency", "1", "--strategy", "fifo")
+    (home / "worker").write_text(str(process.pid))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    found = all_tasks(program)
+    assert {(task["state"], task["attempt"]) for task in found} == {("completed", 1), ("queued", 0)}
+    done = [int(task["id"]) for task in found if task["state"] == "completed"]
+    assert sorted(int(file.name.partition("-")[2]) for file in home.glob("began-*")) == done
+    assert 10 <= max(done) < 40
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_worker_and_not_its_children(
+    program: Program, zoo: Zoo, until: Until, home: Path
+) -> None:
+    body = "import time\nwhile not pathlib.Path(os.environ['HOME'], 'go').exists(): time.sleep(0.02)\nreturn []"
+    zoo.worker("demo", NOTE_PID + body)
+    program("enqueue", "demo")
+    process = subprocess.Popen(
+        [PROGRAM, "run"], env=program.env(), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        until(lambda: list(home.glob("pid-*")))
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stderr is not None
+        heard = b""
+        while b"stopping" not in heard:
+            heard += process.stderr.readline()
+        (home / "go").touch()
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert tasks(program)["demo"]["state"] == "completed"
+
+
 def test_a_cancelled_task_that_does_not_look_is_killed(
     program: Program, zoo: Zoo, until: Until, home: Path, settings: Any, reap: Any
 ) -> None:
@@ -445,6 +500,104 @@ def test_a_fork_server_that_dies_is_told(until: Until) -> None:
             server.start()
         server.close()
         until(lambda: not alive(pid))
+
+
+def test_an_end_that_is_heard_while_another_child_starts_is_not_lost(server: ForkServer, until: Until) -> None:
+    first, sock = server.start()
+    server.kill(first)
+    sock.close()
+    until(lambda: not alive(first))
+    second, sock = server.start()
+    with sock:
+        found = server.endings() if server.has_news else [ended(server, until)]
+        assert (second != first, [pid for pid, _ in found]) == (True, [first])
+
+
+def test_a_system_without_room_for_a_process_is_told(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.start()[1].close()
+    monkeypatch.setattr(server, "_answer", lambda: (REFUSED, 0, errno.EAGAIN))
+    with pytest.raises(ChildrenError, match="no child process can be started: Resource temporarily unavailable"):
+        server.start()
+
+
+# -- the worker's end of a socket
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Channel, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    channel = Channel(ours)
+    with theirs:
+        yield channel, theirs
+    channel.close()
+
+
+def test_lines_come_whole_however_they_were_cut(pair: tuple[Channel, socket.socket]) -> None:
+    channel, far = pair
+    got = []
+    for part in (b'{"a":', b"1}\n{", b'"b":2}\n\n{"c"', b":3}\n"):
+        far.sendall(part)
+        got += channel.receive()
+    assert got == ['{"a":1}', '{"b":2}', "", '{"c":3}']
+    assert channel.receive() == []
+    far.close()
+    assert (channel.receive(), channel.ended) == ([], True)
+
+
+def test_what_does_not_fit_waits_for_room(pair: tuple[Channel, socket.socket]) -> None:
+    channel, far = pair
+    channel.send("x" * (4 << 20))
+    assert channel.wants_to_write
+    got = 0
+    while got < (4 << 20) + 1:
+        got += len(far.recv(1 << 20))
+        channel.flush()
+    assert not channel.wants_to_write
+
+
+def test_a_line_without_an_end_is_refused(pair: tuple[Channel, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
+    channel, far = pair
+    monkeypatch.setattr("ytworker.engine.channel.MAX_LINE", 100)
+    far.sendall(b"x" * 101)
+    with pytest.raises(LineTooLongError):
+        channel.receive()
+
+
+def test_words_to_one_who_has_gone_are_dropped(pair: tuple[Channel, socket.socket]) -> None:
+    channel, far = pair
+    far.close()
+    channel.send("hello")
+    assert not channel.wants_to_write
+    channel.finish()
+    assert (channel.receive(), channel.ended) == ([], True)
+
+
+# -- the child's end of a socket
+
+
+def test_a_task_that_comes_before_an_answer_waits_for_its_turn() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        wire = Wire(theirs)
+        ours.sendall(b'{"kind":"task","id":2}\n{"stop":"x"}\n')
+        assert wire.exchange('{"kind":"poll"}').strip() == '{"stop":"x"}'
+        ours.shutdown(socket.SHUT_WR)
+        assert [line.strip() for line in wire.tasks()] == ['{"kind":"task","id":2}']
+        wire._reader.close()
+
+
+def test_a_process_that_a_plugin_forks_cannot_speak_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        wire = Wire(theirs)
+        monkeypatch.setattr(wire, "_owner", -1)
+        wire.tell("never sent")
+        with pytest.raises(RuntimeError, match="before you fork"):
+            wire.exchange("never sent")
+        ours.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            ours.recv(1)
+        wire._reader.close()
 
 
 def test_without_fork_the_refusal_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

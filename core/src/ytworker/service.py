@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from ytworker.engine import BaseWorker, TaskPoller, WorkerFactory
 from ytworker.engine.attempt import Observer
 from ytworker.engine.children import ForkServer
-from ytworker.engine.crew import Limits
 from ytworker.engine.loop import CrewPoller
+from ytworker.engine.member import Limits
 from ytworker.engine.retention import Retention, rules
 from ytworker.errors import ParametersError, PluginUnavailableError, QueueError, SettingsError
 from ytworker.model import SECOND, Claim, ErrorInfo, Microseconds, NewTask, Task, TaskResult, TaskStatus

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from ytworker.engine.attempt import AttemptDeps, Checker, Observer, Sections, digest
 from ytworker.engine.budgets import Budgets, Pace
 from ytworker.engine.children import ForkServer
-from ytworker.engine.crew import Crew, Limits
+from ytworker.engine.crew import Crew
 from ytworker.engine.executor import InlineExecutor
 from ytworker.engine.loop import CrewWorker
+from ytworker.engine.member import Limits
 from ytworker.engine.messages import Message
 from ytworker.engine.retry import RetryStrategy
 from ytworker.engine.runner import TaskRunner

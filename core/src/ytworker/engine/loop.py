@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from ytworker.engine.attempt import AttemptDeps
-from ytworker.engine.crew import Crew, Ended
+from ytworker.engine.crew import Crew
+from ytworker.engine.member import Ended
 from ytworker.engine.poller import POLL_SECONDS, TaskPoller
 from ytworker.engine.worker import BaseWorker, WorkerDeps, resume_after_new_settings
 from ytworker.model import Claim, Microseconds, TaskResult
