@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -619,3 +620,12 @@ def test_the_start_of_a_child_takes_little(server: ForkServer) -> None:
     started = time.monotonic()
     server.start()[1].close()
     assert time.monotonic() - started < 5
+
+
+def test_the_fork_server_is_started_before_the_rest_is_loaded() -> None:
+    heavy = "{'pydantic', 'sqlite3', 'ytworker.model', 'ytworker.service'} & set(sys.modules)"
+    for module in ("ytworker.cli.run", "ytworker.engine.children"):
+        done = subprocess.run(
+            [sys.executable, "-c", f"import sys, {module}\nprint({heavy})"], capture_output=True, check=True, timeout=60
+        )
+        assert done.stdout.strip() == b"set()", module

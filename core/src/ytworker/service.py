@@ -222,6 +222,7 @@ class Service(Tending):
         stopping: Callable[[], bool] = lambda: False,
         releasing: Callable[[], bool] = lambda: False,
         concurrency: int | None = None,
+        server: ForkServer | None = None,
     ) -> int:
         """Work on the queue until told to stop.
 
@@ -233,6 +234,7 @@ class Service(Tending):
             stopping: Tells whether to stop once the running tasks are done.
             releasing: Tells whether to give the running tasks back at once; only asked with children.
             concurrency: How many child processes do tasks; None lets this very process do them, one by one.
+            server: Starts the children; made here by default. It is closed at the end.
 
         Returns:
             How many tasks were done; one that went back to the queue is not.
@@ -258,7 +260,7 @@ class Service(Tending):
             poller = TaskPoller(worker=worker, types=worker.types, **shared)
         else:
             crew = factory.create_crew(
-                ForkServer(), size=concurrency, limits=self._limits(), strategy=order, types=types
+                server or ForkServer(), size=concurrency, limits=self._limits(), strategy=order, types=types
             )
             poller = CrewPoller(worker=crew, types=crew.types, releasing=releasing, **shared)
         return poller.run(until_empty=until_empty, max_tasks=max_tasks)

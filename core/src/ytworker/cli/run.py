@@ -4,23 +4,22 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ytworker.cli.lazy import make_app
 from ytworker.cli.output import counted, note
 from ytworker.cli.state import State
-from ytworker.cli.times import span
-from ytworker.errors import PluginUnavailableError
-from ytworker.plugins.discovery import USABLE
-from ytworker.queue import ORDERS, ClaimingStrategy, get_strategy
-from ytworker.service import Service
+
+if TYPE_CHECKING:
+    from ytworker.engine.children import ForkServer
+    from ytworker.queue import ClaimingStrategy
+    from ytworker.service import Service
 
 app = make_app()
 
-
-_ORDERS_HELP = f"{', '.join(ORDERS[:-1])} or {ORDERS[-1]}. [default: lifo]"
+_ORDERS_HELP = "fifo, lifo, priority or weighted_random. [default: lifo]"
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -53,15 +52,37 @@ def _draining(inline: bool) -> Iterator[_Drain]:
             signal.signal(number, handler)
 
 
-def _refuse_unknown(service: Service, types: Sequence[str]) -> None:
+@contextmanager
+def _fork_server(inline: bool) -> Iterator["ForkServer | None"]:
+    """Start what starts children, before anything else: it loads while we do."""
+    if inline:
+        yield None
+        return
+    from ytworker.engine.children import ForkServer  # noqa: PLC0415 - light, unlike all that `run` needs later
+
+    with ForkServer() as server:
+        yield server
+
+
+def _tell_what_is_missing(service: "Service", types: Sequence[str]) -> None:
     """Leave where a type is named that no plugin answers: the worker would wait for it in silence."""
+    from ytworker.errors import PluginUnavailableError  # noqa: PLC0415 - see `_fork_server`
+    from ytworker.plugins.discovery import USABLE  # noqa: PLC0415
+
     for name in types:
         info = service.registry.info(name)
         if info.state not in USABLE:
             raise PluginUnavailableError(name, info.state.value, info.reason or "")
+    for name, reason in service.waiting_for_plugins().items():
+        note(f"{name}: tasks wait for their plugin, which is {reason}")
+    if not service.registry.task_types():
+        note("no worker plugin is installed, so no task can be done; try: pip install ytworker-channel")
 
 
-def _order(state: State, strategy: str | None, aging: str | None) -> ClaimingStrategy:
+def _order(state: State, strategy: str | None, aging: str | None) -> "ClaimingStrategy":
+    from ytworker.cli.times import span  # noqa: PLC0415 - see `_fork_server`
+    from ytworker.queue import get_strategy  # noqa: PLC0415
+
     values = state.settings.values
     try:
         seconds = values.aging_seconds
@@ -99,29 +120,26 @@ def run(
         msg = "--inline does one task at a time; leave out --concurrency, or --inline"
         raise typer.BadParameter(msg)
     state: State = ctx.find_object(State) or State()
-    order = _order(state, strategy, aging)
-    if state.log_level is None and "log_level" not in state.settings.origins:
-        state.be_talkative()
-    with state.service() as service, _draining(inline) as drain:
-        usable = service.registry.task_types()
-        _refuse_unknown(service, types or ())
-        for name, reason in service.waiting_for_plugins().items():
-            note(f"{name}: tasks wait for their plugin, which is {reason}")
-        if not usable:
-            note("no worker plugin is installed, so no task can be done; try: pip install ytworker-channel")
-        try:
-            done = service.run(
-                strategy=order,
-                types=tuple(types or ()),
-                until_empty=until_empty,
-                max_tasks=max_tasks,
-                stopping=lambda: drain.stopping,
-                releasing=lambda: drain.releasing,
-                concurrency=None if inline else concurrency or state.settings.values.concurrency,
-            )
-        except KeyboardInterrupt:
-            drain.releasing = True
-        if drain.releasing:
-            note("the current task was given back to the queue")
-            raise typer.Exit(1)
+    with _fork_server(inline) as server:
+        order = _order(state, strategy, aging)
+        if state.log_level is None and "log_level" not in state.settings.origins:
+            state.be_talkative()
+        with state.service() as service, _draining(inline) as drain:
+            _tell_what_is_missing(service, types or ())
+            try:
+                done = service.run(
+                    strategy=order,
+                    types=tuple(types or ()),
+                    until_empty=until_empty,
+                    max_tasks=max_tasks,
+                    stopping=lambda: drain.stopping,
+                    releasing=lambda: drain.releasing,
+                    concurrency=None if inline else concurrency or state.settings.values.concurrency,
+                    server=server,
+                )
+            except KeyboardInterrupt:
+                drain.releasing = True
+            if drain.releasing:
+                note("the current task was given back to the queue")
+                raise typer.Exit(1)
     note(f"{counted(done, 'task')} done")

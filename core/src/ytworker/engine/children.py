@@ -1,4 +1,7 @@
-"""The worker's end of the fork server: starts children, has them killed, and hears when they end."""
+"""The worker's end of the fork server: starts children, has them killed, and hears when they end.
+
+This module imports next to nothing, so that the server is there before the rest of the worker has been loaded.
+"""
 
 import json
 import os
@@ -9,10 +12,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from ytworker.engine import forkserver
 from ytworker.engine.forkserver import ENDED, FORK, KILL, REFUSED, REPORT, REQUEST
-from ytworker.errors import ChildrenError
+
+if TYPE_CHECKING:
+    from ytworker.errors import ChildrenError
 
 ANSWER_SECONDS = 60.0
 """It answers within a fraction of a second; a machine that needs longer cannot work anyway."""
@@ -37,7 +44,7 @@ class ForkServer:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         if not supported():
             msg = "this system cannot start child processes the way ytworker needs it; run with --inline"
-            raise ChildrenError(msg)
+            raise _error(msg)
         self._heard = bytearray()
         self._alive: set[int] = set()
         self._lifeline, theirs = socket.socketpair()
@@ -52,6 +59,14 @@ class ForkServer:
             )
         path = json.dumps(sys.path).encode()
         self._lifeline.sendall(forkserver.LENGTH.pack(len(path)) + path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def fileno(self) -> int:
         """Give the descriptor, for a selector: readable when :meth:`endings` has something to tell."""
@@ -79,7 +94,7 @@ class ForkServer:
         if what == REFUSED:
             ours.close()
             msg = f"no child process can be started: {os.strerror(number)}; close other programs or raise the limit"
-            raise ChildrenError(msg)
+            raise _error(msg)
         self._alive.add(pid)
         return pid, ours
 
@@ -105,7 +120,7 @@ class ForkServer:
         return found
 
     def close(self) -> None:
-        """Kill every child, and the server."""
+        """Kill every child, and the server; once is enough, and twice does no harm."""
         self._lifeline.close()
         try:
             self._process.wait(ANSWER_SECONDS)
@@ -151,9 +166,10 @@ class ForkServer:
         return report
 
     @staticmethod
-    def _gone() -> ChildrenError:
-        msg = "the process that starts children has ended or does not answer; start the worker again (or with --inline)"
-        return ChildrenError(msg)
+    def _gone() -> "ChildrenError":
+        return _error(
+            "the process that starts children has ended or does not answer; start the worker again (or with --inline)"
+        )
 
 
 def describe(code: int) -> str:
@@ -165,6 +181,12 @@ def describe(code: int) -> str:
     except ValueError:
         name = f"signal {-code}"
     return f"was killed by {name}" + (" (out of memory, or by hand)" if -code == signal.SIGKILL else "")
+
+
+def _error(message: str) -> "ChildrenError":
+    from ytworker.errors import ChildrenError  # noqa: PLC0415 - brings pydantic
+
+    return ChildrenError(message)
 
 
 def _without_ours(environment: Mapping[str, str]) -> dict[str, str]:
