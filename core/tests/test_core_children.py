@@ -581,10 +581,34 @@ def test_a_task_that_comes_before_an_answer_waits_for_its_turn() -> None:
     with ours, theirs:
         wire = Wire(theirs)
         ours.sendall(b'{"kind":"task","id":2}\n{"stop":"x"}\n')
-        assert wire.exchange('{"kind":"poll"}').strip() == '{"stop":"x"}'
+        assert wire.conversation()('{"kind":"poll"}').strip() == '{"stop":"x"}'
         ours.shutdown(socket.SHUT_WR)
         assert [line.strip() for line in wire.tasks()] == ['{"kind":"task","id":2}']
         wire._reader.close()
+
+
+def test_a_thread_that_outlives_its_task_does_not_speak_for_the_next(program: Program, zoo: Zoo) -> None:
+    body = """
+    if late:
+        told.set()
+        late.pop().join()
+        assert len(refused) == 1, refused
+    else:
+        def outlive():
+            told.wait(30)
+            try:
+                context.checkpoint.save("not mine")
+            except RuntimeError as error:
+                refused.append(str(error))
+        late.append(threading.Thread(target=outlive))
+        late[0].start()
+    return []
+    """
+    zoo.worker("demo", body, imported="import threading\nlate, refused, told = [], [], threading.Event()")
+    for _ in range(2):
+        program("enqueue", "demo", "--max-attempts", "1")
+    assert work(program, "--concurrency", "1").code == 0
+    assert [(task["state"], task["error"]) for task in all_tasks(program)] == [("completed", None)] * 2
 
 
 def test_a_process_that_a_plugin_forks_cannot_speak_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -594,7 +618,7 @@ def test_a_process_that_a_plugin_forks_cannot_speak_for_it(monkeypatch: pytest.M
         monkeypatch.setattr(wire, "_owner", -1)
         wire.tell("never sent")
         with pytest.raises(RuntimeError, match="before you fork"):
-            wire.exchange("never sent")
+            wire.conversation()("never sent")
         ours.setblocking(False)
         with pytest.raises(BlockingIOError):
             ours.recv(1)

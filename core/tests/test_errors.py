@@ -66,7 +66,6 @@ def test_an_unavailable_plugin_says_its_state_and_why() -> None:
 
 def test_everything_that_a_plugin_may_raise_or_meet_is_at_the_front_door() -> None:
     inner = {
-        "ChildrenError",
         "QueueError",
         "StaleClaimError",
         "TaskNotFoundError",

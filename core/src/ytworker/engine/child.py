@@ -13,11 +13,12 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ytworker.engine.classify import clean
 from ytworker.engine.messages import Message, decode, encode, error_message, is_a
-from ytworker.engine.runner import TaskRunner
+from ytworker.engine.runner import Exchange, TaskRunner
 from ytworker.model import ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import USABLE, PluginKind, Policy, discover
 from ytworker.plugins.registry import PluginRegistry
@@ -42,6 +43,7 @@ class Wire:
         self._tasks: deque[str] = deque()
         self._owner = os.getpid()
         self._lock = threading.RLock()  # a plugin may have threads
+        self._conversation = 0
 
     def tell(self, *lines: str) -> None:
         """Send lines that get no answer; a process that the plugin forked has nothing to say here."""
@@ -49,12 +51,26 @@ class Wire:
             with self._lock:
                 self._sock.sendall("".join(f"{line}\n" for line in lines).encode())
 
-    def exchange(self, line: str) -> str:
+    def conversation(self) -> Exchange:
+        """Give the way to talk about the next task; it ends with :meth:`end`."""
+        self._conversation += 1
+        return partial(self._exchange, self._conversation)
+
+    def end(self, *lines: str) -> None:
+        """Send the last lines about a task."""
+        with self._lock:
+            self._conversation += 1
+            self.tell(*lines)
+
+    def _exchange(self, conversation: int, line: str) -> str:
         """Send a line and wait for its answer; a task that was handed ahead may come first."""
         if os.getpid() != self._owner:
             msg = "the context works only in the process that it was given to; ask there, before you fork"
             raise RuntimeError(msg)
         with self._lock:
+            if conversation != self._conversation:  # a thread that was left behind must not speak for the next task
+                msg = "the task of this context has ended; let scrape() wait for the threads that it starts"
+                raise RuntimeError(msg)
             self.tell(line)
             while is_a("task", answer := self._read()):
                 self._tasks.append(answer)
@@ -116,12 +132,12 @@ class Child:
             self._mend_streams()
             words = self._do(line)
             state = self._state(decode(line)["type"])
-            self._wire.tell(*([encode({"kind": "state", **state})] if state else []), words)
+            self._wire.end(*([encode({"kind": "state", **state})] if state else []), words)
         self._runner.close()
 
     def _do(self, line: str) -> str:
         try:
-            return self._runner.do(line, self._wire.exchange)
+            return self._runner.do(line, self._wire.conversation())
         except KeyboardInterrupt:  # no key reaches a child: the plugin raised it
             text = "scrape() raised KeyboardInterrupt; report this to the plugin's authors"
             kind = "builtins.KeyboardInterrupt"

@@ -43,8 +43,12 @@ class CrewWorker(BaseWorker):
         self._version_of = version_of
 
     def __enter__(self) -> Self:
-        resume_after_new_settings(self._attempts)
-        return super().__enter__()
+        try:
+            resume_after_new_settings(self._attempts)
+            return super().__enter__()
+        except BaseException:  # nobody would close them then
+            self._crew.close()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
