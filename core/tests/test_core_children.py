@@ -112,10 +112,10 @@ def test_a_scrape_that_takes_its_process_down_harms_no_other(
 ) -> None:
     zoo.worker("demo", body)
     zoo.worker("good")
-    for name in ("good", "demo", "good"):
-        program("enqueue", name)
-    program("enqueue", "demo", "--max-attempts", "1", "--priority", "10")
-    done = work(program, "--concurrency", "1", "--strategy", "priority")
+    program("enqueue", "good")
+    program("enqueue", "demo", "--max-attempts", "1")
+    program("enqueue", "good")
+    done = work(program, "--concurrency", "1", "--strategy", "fifo")
     assert done.code == 0, done.err
     shown = json.loads(program("tasks", "list", "--json").out)
     assert sorted(task["state"] for task in shown if task["type"] == "good") == ["completed", "completed"]
