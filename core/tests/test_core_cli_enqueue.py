@@ -280,7 +280,7 @@ def test_each_order_is_followed(program: Program, zoo: Zoo, home: Path) -> None:
         for priority in ("2", "9", "1") if order == "priority" else ("5", "5", "5"):
             program("enqueue", "demo", "--priority", priority)
         seen_file.unlink(missing_ok=True)
-        done = program("run", "--until-empty", "--strategy", order)
+        done = program("run", "--until-empty", "--concurrency", "1", "--strategy", order)
         assert done.code == 0, done.err
         seen = [int(line) for line in seen_file.read_text().split()]
         assert seen == numbers or (numbers is None and sorted(seen) == [10, 11, 12])
@@ -359,9 +359,9 @@ yield {"source": "test", "kind": "video", "id": str(context.task.id)}
 
 
 def drain(
-    program: Program, until: Until, home: Path, *numbers: signal.Signals, go: bool
+    program: Program, until: Until, home: Path, how: str, *numbers: signal.Signals, go: bool
 ) -> tuple[subprocess.Popen[bytes], str]:
-    process = program.start("run", "--strategy", "fifo")
+    process = program.start("run", "--strategy", "fifo", how)
     try:
         until((home / "started-1").exists)
         heard = b""
@@ -380,23 +380,28 @@ def drain(
     return process, (heard + err).decode()
 
 
+HOW = ["--inline", "--concurrency=1"]
+
+
+@pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_one_signal_lets_the_task_finish(
-    program: Program, zoo: Zoo, until: Until, home: Path, number: signal.Signals
+    program: Program, zoo: Zoo, until: Until, home: Path, number: signal.Signals, how: str
 ) -> None:
     zoo.worker("demo", SLOW)
     for _ in range(2):
         program("enqueue", "demo")
-    process, err = drain(program, until, home, number, go=True)
+    process, err = drain(program, until, home, how, number, go=True)
     assert process.returncode == 0
     assert "1 task done" in err
     assert [(task["state"], task["attempt"]) for task in tasks(program)] == [("completed", 1), ("queued", 0)]
 
 
-def test_two_signals_give_the_task_back(program: Program, zoo: Zoo, until: Until, home: Path) -> None:
+@pytest.mark.parametrize("how", HOW)
+def test_two_signals_give_the_task_back(program: Program, zoo: Zoo, until: Until, home: Path, how: str) -> None:
     zoo.worker("demo", SLOW)
     program("enqueue", "demo")
-    process, err = drain(program, until, home, signal.SIGTERM, signal.SIGTERM, go=False)
+    process, err = drain(program, until, home, how, signal.SIGTERM, signal.SIGTERM, go=False)
     assert process.returncode == 1
     assert "given back to the queue" in err
     assert "Traceback" not in err

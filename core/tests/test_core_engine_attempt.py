@@ -350,7 +350,7 @@ def test_a_store_that_fails_while_a_follow_up_is_enqueued_does_not_kill_the_task
         msg = "the disk is full"
         raise StoreError(msg)
 
-    monkeypatch.setattr(queue, "finish", full)
+    monkeypatch.setattr(queue, "settle", full)
     with pytest.raises(StoreError, match="the disk is full"):
         service.scrape(task)
     assert (queue.get(1).state, queue.get(1).attempt) == (TaskStatus.QUEUED, 0)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ytworker.context import Budget, Cancelled, Checkpoint, Context, Deferred
     from ytworker.errors import (
         BlockedError,
+        ChildrenError,
         ConfigError,
         GoneError,
         NotYetError,
@@ -50,6 +51,7 @@ _HOMES = {
     "Budget": "context",
     "Cancelled": "context",
     "Checkpoint": "context",
+    "ChildrenError": "errors",
     "ConfigError": "errors",
     "Context": "context",
     "Deferred": "context",
@@ -90,6 +92,7 @@ __all__ = [
     "Budget",
     "Cancelled",
     "Checkpoint",
+    "ChildrenError",
     "ConfigError",
     "Context",
     "Deferred",

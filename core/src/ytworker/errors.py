@@ -18,6 +18,7 @@
     ├── SettingsError             the settings cannot be used
     ├── ParametersError           task parameters that do not fit, all at once
     ├── PluginUnavailableError    no usable plugin answers this task type
+    ├── ChildrenError             no child process can be started here
     └── QueueError                the queue refused
         ├── StaleClaimError       a newer claim holds the task: this writer lost its lease
         ├── TaskNotFoundError     no such task
@@ -174,6 +175,10 @@ class PluginUnavailableError(YtworkerError):
         self.state = state
         self.reason = reason
         super().__init__(f"{name} is {state}: {reason}")
+
+
+class ChildrenError(YtworkerError):
+    """The worker cannot have child processes, so it cannot run plugins apart from itself."""
 
 
 class QueueError(YtworkerError):

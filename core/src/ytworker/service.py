@@ -19,6 +19,9 @@ from urllib.parse import urlsplit
 
 from ytworker.engine import BaseWorker, TaskPoller, WorkerFactory
 from ytworker.engine.attempt import Observer
+from ytworker.engine.children import ForkServer
+from ytworker.engine.loop import CrewPoller
+from ytworker.engine.member import Limits
 from ytworker.engine.retention import Retention, rules
 from ytworker.errors import ParametersError, PluginUnavailableError, QueueError, SettingsError
 from ytworker.logs import LogEvent, event
@@ -113,20 +116,28 @@ class Service(Tending):
             ParametersError: With every problem of the parameters and the options.
             PluginUnavailableError: Nothing answers this type.
         """
-        problems = list(problems_of(options))
         with self._loading:
             model = self.registry.parameters(task_type)
         try:
             valid = validate(task_type, model, params)
         except ParametersError as error:
-            raise ParametersError(task_type, error.problems, problems) from None
+            raise ParametersError(task_type, error.problems, list(problems_of(options))) from None
+        return self.checked(task_type, as_json(valid), **options)
+
+    def checked(self, task_type: str, params: Mapping[str, Any], **options: Any) -> NewTask:
+        """Make a task out of parameters that were checked where its plugin is; see :meth:`check`. Imports no plugin.
+
+        Raises:
+            ParametersError: With every problem of the options.
+        """
+        problems = list(problems_of(options))
         if problems:
             raise ParametersError(task_type, (), problems)
         defaults = {
             "max_attempts": self.settings.values.max_attempts,
             "timeout_seconds": self.settings.values.timeout_seconds,
         }
-        return NewTask(type=task_type, params=as_json(valid), **{**defaults, **as_fields(options)})
+        return NewTask(type=task_type, params=params, **{**defaults, **as_fields(options)})
 
     def enqueue(self, task_type: str, params: Mapping[str, Any], **options: Any) -> str:
         """Validate a task and put it into the queue; see :meth:`check` for arguments and errors.
@@ -154,7 +165,7 @@ class Service(Tending):
             sections=self.settings.values.plugins,
             clock=self._clock,
             sleep=self._sleep,
-            check=self.check,
+            check=self.checked,
             lease_seconds=self.settings.values.lease_seconds,
         )
 
@@ -210,25 +221,59 @@ class Service(Tending):
         until_empty: bool = False,
         max_tasks: int | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        releasing: Callable[[], bool] = lambda: False,
+        concurrency: int | None = None,
+        server: ForkServer | None = None,
     ) -> int:
-        """Work on the queue until told to stop; see :meth:`TaskPoller.run`. Gives how many tasks were done."""
+        """Work on the queue until told to stop.
+
+        Args:
+            strategy: In which order to claim; what the settings say by default.
+            types: The task types to claim; empty for all.
+            until_empty: Stop when nothing is ready; what is scheduled for later is left.
+            max_tasks: Stop after so many tasks.
+            stopping: Tells whether to stop once the running tasks are done.
+            releasing: Tells whether to give the running tasks back at once; only asked with children.
+            concurrency: How many child processes do tasks; None lets this very process do them, one by one.
+            server: Starts the children; made here by default. It is closed at the end.
+
+        Returns:
+            How many tasks were done; one that went back to the queue is not.
+
+        Raises:
+            ChildrenError: This system cannot have children.
+        """
         values = self.settings.values
         order = strategy or get_strategy(values.strategy, aging_seconds=values.aging_seconds)
         self._make_ready(order)
-        worker = self.worker_factory().create(strategy=order, types=types)
-        poller = TaskPoller(
-            worker=worker,
-            queue=self.queue,
-            types=worker.types,
-            clock=self._clock,
-            sleep=self._sleep,
-            stopping=stopping,
-            rescue_seconds=values.lease_seconds / 3,
-            retention=Retention(
-                rules(keep_completed_days=values.keep_completed_days, keep_dead_days=values.keep_dead_days)
-            ),
-        )
+        days = rules(keep_completed_days=values.keep_completed_days, keep_dead_days=values.keep_dead_days)
+        shared: dict[str, Any] = {
+            "queue": self.queue,
+            "clock": self._clock,
+            "sleep": self._sleep,
+            "stopping": stopping,
+            "rescue_seconds": values.lease_seconds / 3,
+            "retention": Retention(days),
+        }
+        factory = self.worker_factory()
+        if concurrency is None:
+            worker = factory.create(strategy=order, types=types)
+            poller = TaskPoller(worker=worker, types=worker.types, **shared)
+        else:
+            crew = factory.create_crew(
+                server or ForkServer(), size=concurrency, limits=self._limits(), strategy=order, types=types
+            )
+            poller = CrewPoller(worker=crew, types=crew.types, releasing=releasing, **shared)
         return poller.run(until_empty=until_empty, max_tasks=max_tasks)
+
+    def _limits(self) -> Limits:
+        values = self.settings.values
+        return Limits(
+            memory_mb=values.memory_mb,
+            recycle_after_tasks=values.recycle_after_tasks,
+            recycle_rss_mb=values.recycle_rss_mb,
+            grace_seconds=values.grace_seconds,
+        )
 
     def _make_ready(self, order: ClaimingStrategy) -> None:
         """Let the queue offer what the settings name, if somebody set it or the order is not there."""

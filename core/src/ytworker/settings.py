@@ -137,6 +137,35 @@ class Settings(BaseSettings):
     timeout_seconds: float = Field(
         default=900.0, gt=0, le=86_400, description="How long one attempt may take, in seconds."
     )
+    concurrency: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="How many tasks a worker does at a time, each in a child process of its own.",
+    )
+    grace_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=3_600,
+        description="How long a task that is past its time or was cancelled may take to stop before its child process "
+        "is killed.",
+    )
+    memory_mb: int = Field(
+        default=1024,
+        ge=0,
+        le=1 << 20,
+        description="How much memory one child process may allocate, in megabytes; more is a MemoryError, and the task "
+        "is tried again later. 0 is without limit.",
+    )
+    recycle_after_tasks: int = Field(
+        default=500, ge=1, le=1_000_000, description="After how many tasks a child process makes room for a fresh one."
+    )
+    recycle_rss_mb: int = Field(
+        default=300,
+        ge=0,
+        le=1 << 20,
+        description="A child process that holds so many megabytes after a task makes room for a fresh one; 0 is never.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="What to log.")
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto",

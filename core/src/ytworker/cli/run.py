@@ -5,51 +5,54 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ytworker.cli.lazy import make_app
 from ytworker.cli.output import counted, note
 from ytworker.cli.state import State
-from ytworker.cli.times import span
-from ytworker.errors import PluginUnavailableError
-from ytworker.logs import LogEvent, event
-from ytworker.plugins.discovery import USABLE
-from ytworker.queue import ORDERS, ClaimingStrategy, get_strategy
-from ytworker.service import Service
+
+if TYPE_CHECKING:
+    from ytworker.engine.children import ForkServer
+    from ytworker.queue import ClaimingStrategy
+    from ytworker.service import Service
 
 log = logging.getLogger(__name__)
 
 app = make_app()
 
-
-_ORDERS_HELP = f"{', '.join(ORDERS[:-1])} or {ORDERS[-1]}. [default: lifo]"
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_ORDERS_HELP = "fifo, lifo, priority or weighted_random. [default: lifo]"
+_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
 class _Drain:
-    """Set by the first signal; the second one interrupts the task, which then goes back to the queue.
+    """Set by the first signal; the second one gives back what is being done: by killing children, or an interrupt.
 
     Args:
         tell: How to say so.
+        inline: Whether tasks run in this process.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self.stopping = False
+    def __init__(self, tell: Callable[[str], None], *, inline: bool) -> None:
         self._tell = tell
+        self._inline = inline
+        self.stopping = False
+        self.releasing = False
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         """Take a signal."""
-        if self.stopping:
+        if self.stopping and self._inline:
             raise KeyboardInterrupt
-        self.stopping = True
-        self._tell("stopping after the current task; once more gives it back to the queue at once")
+        self.releasing = self.stopping
+        if not self.stopping:
+            self.stopping = True
+            self._tell("stopping after the current task; once more gives it back to the queue at once")
 
 
 @contextmanager
-def _draining(tell: Callable[[str], None]) -> Iterator[_Drain]:
-    drain = _Drain(tell)
+def _draining(tell: Callable[[str], None], *, inline: bool) -> Iterator[_Drain]:
+    drain = _Drain(tell, inline=inline)
     before = {number: signal.signal(number, drain.on_signal) for number in _SIGNALS}
     try:
         yield drain
@@ -60,18 +63,42 @@ def _draining(tell: Callable[[str], None]) -> Iterator[_Drain]:
 
 def _log(text: str) -> None:
     """Tell something as a line of the log: whoever reads JSON Lines must find nothing else among them."""
+    from ytworker.logs import LogEvent, event  # noqa: PLC0415 - see `_fork_server`
+
     log.info("%s", text, extra=event(LogEvent.WORKER_MESSAGE))
 
 
-def _refuse_unknown(service: Service, types: Sequence[str]) -> None:
+@contextmanager
+def _fork_server(inline: bool) -> Iterator["ForkServer | None"]:
+    """Start what starts children, before anything else: it loads while we do."""
+    if inline:
+        yield None
+        return
+    from ytworker.engine.children import ForkServer  # noqa: PLC0415 - light, unlike all that `run` needs later
+
+    with ForkServer() as server:
+        yield server
+
+
+def _tell_what_is_missing(service: "Service", types: Sequence[str], tell: Callable[[str], None]) -> None:
     """Leave where a type is named that no plugin answers: the worker would wait for it in silence."""
+    from ytworker.errors import PluginUnavailableError  # noqa: PLC0415 - see `_fork_server`
+    from ytworker.plugins.discovery import USABLE  # noqa: PLC0415
+
     for name in types:
         info = service.registry.info(name)
         if info.state not in USABLE:
             raise PluginUnavailableError(name, info.state.value, info.reason or "")
+    for name, reason in service.waiting_for_plugins().items():
+        tell(f"{name}: tasks wait for their plugin, which is {reason}")
+    if not service.registry.task_types():
+        tell("no worker plugin is installed, so no task can be done; try: pip install ytworker-channel")
 
 
-def _order(state: State, strategy: str | None, aging: str | None) -> ClaimingStrategy:
+def _order(state: State, strategy: str | None, aging: str | None) -> "ClaimingStrategy":
+    from ytworker.cli.times import span  # noqa: PLC0415 - see `_fork_server`
+    from ytworker.queue import get_strategy  # noqa: PLC0415
+
     values = state.settings.values
     try:
         seconds = values.aging_seconds
@@ -93,30 +120,41 @@ def run(
     types: Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this task type.")] = None,
     until_empty: Annotated[bool, typer.Option("--until-empty", help="Leave when nothing is ready.")] = False,
     max_tasks: Annotated[int | None, typer.Option(min=1, metavar="N", help="Leave after so many tasks.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, metavar="N", help="How many tasks at a time. [default: 2]")
+    ] = None,
+    inline: Annotated[
+        bool, typer.Option("--inline", help="Do tasks in this very process, one by one: for debugging, and on Windows.")
+    ] = False,
 ) -> None:
     """Work on the queue until SIGTERM or Ctrl-C.
 
-    The first signal lets the current task finish; the second gives it back to the queue, with no attempt counted.
+    Each task runs in a child process, so that one that crashes or hangs harms no other. The first signal lets the
+    current tasks finish; the second gives them back to the queue, with no attempt counted.
     """
+    if inline and concurrency not in {None, 1}:
+        msg = "--inline does one task at a time; leave out --concurrency, or --inline"
+        raise typer.BadParameter(msg)
     state: State = ctx.find_object(State) or State()
-    order = _order(state, strategy, aging)
-    tell = _log if state.log_as_worker() else note
-    with state.service() as service, _draining(tell) as drain:
-        usable = service.registry.task_types()
-        _refuse_unknown(service, types or ())
-        for name, reason in service.waiting_for_plugins().items():
-            tell(f"{name}: tasks wait for their plugin, which is {reason}")
-        if not usable:
-            tell("no worker plugin is installed, so no task can be done; try: pip install ytworker-channel")
-        try:
-            done = service.run(
-                strategy=order,
-                types=tuple(types or ()),
-                until_empty=until_empty,
-                max_tasks=max_tasks,
-                stopping=lambda: drain.stopping,
-            )
-        except KeyboardInterrupt:
-            tell("the current task was given back to the queue")
-            raise typer.Exit(1) from None
+    with _fork_server(inline) as server:
+        order = _order(state, strategy, aging)
+        tell = _log if state.log_as_worker() else note
+        with state.service() as service, _draining(tell, inline=inline) as drain:
+            _tell_what_is_missing(service, types or (), tell)
+            try:
+                done = service.run(
+                    strategy=order,
+                    types=tuple(types or ()),
+                    until_empty=until_empty,
+                    max_tasks=max_tasks,
+                    stopping=lambda: drain.stopping,
+                    releasing=lambda: drain.releasing,
+                    concurrency=None if inline else concurrency or state.settings.values.concurrency,
+                    server=server,
+                )
+            except KeyboardInterrupt:
+                drain.releasing = True
+            if drain.releasing:
+                tell("the current task was given back to the queue")
+                raise typer.Exit(1)
     tell(f"{counted(done, 'task')} done")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ytworker.engine.budgets import Budgets, Refused
 from ytworker.engine.messages import Message, decode, encode, error_of
-from ytworker.errors import ParametersError, PluginUnavailableError, StaleClaimError, StoreError
+from ytworker.errors import ParametersError, StaleClaimError, StoreError
 from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
 from ytworker.queue import TaskQueue
 from ytworker.redaction import redact
@@ -29,10 +29,14 @@ def digest(sections: Sections) -> str:
 
 
 class Checker(Protocol):
-    """Validates a follow-up task; the service is one."""
+    """Makes a follow-up task out of parameters that were checked where its plugin is; the service has one."""
 
     def __call__(self, task_type: str, params: Mapping[str, Any], **options: Any) -> NewTask:
-        """Give the task as the queue takes it."""
+        """Give the task as the queue takes it.
+
+        Raises:
+            ParametersError: An option does not fit.
+        """
 
 
 class Observer(Protocol):
@@ -53,7 +57,7 @@ class AttemptDeps:
         settings_digest: See :func:`digest`.
         clock: Integer UTC microseconds.
         beat: Told with every message that the attempt is alive, and for how many seconds it may now be silent.
-        check: Validates follow-up tasks.
+        check: Makes follow-up tasks.
         observe: Sees progress, or None.
         stopping: Tells whether the worker gives its task back.
     """
@@ -75,13 +79,12 @@ class Attempt:
     Args:
         claim: The task.
         deps: What it shares with others.
-        deadline: When it must have ended.
     """
 
-    def __init__(self, claim: Claim, deps: AttemptDeps, deadline: Microseconds) -> None:
+    def __init__(self, claim: Claim, deps: AttemptDeps) -> None:
         self._claim = claim
         self._deps = deps
-        self._deadline = deadline
+        self._deadline: Microseconds = 0
         self._items: list[Item] = []
         self._bytes = 0
         self._stored = 0
@@ -93,6 +96,7 @@ class Attempt:
         self._progress_at: Microseconds = 0
         self._told_to_stop = False
         self._lost = False
+        self._too_much = False
         self._asked_at: Microseconds = deps.clock()  # it was claimed just now
         self._handlers: dict[str, Callable[[Message], Message]] = {
             "need": self._need,
@@ -110,6 +114,34 @@ class Attempt:
         self._sources: set[str] = set()
         self.result: TaskResult | None = None
         self.store_error: StoreError | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Start the clock of the deadline, for an attempt that did not run at once."""
+        self._deadline = self._deps.clock() + round(self._claim.task.timeout_seconds * SECOND)
+
+    @property
+    def claim(self) -> Claim:
+        """The task."""
+        return self._claim
+
+    @property
+    def over(self) -> bool:
+        """Whether it has its result."""
+        return self.result is not None
+
+    @property
+    def lost(self) -> bool:
+        """Whether somebody took the task away; asks the queue, but not more than once a second."""
+        return self._has_lost()
+
+    def fail(self, error: ErrorInfo | None = None) -> None:
+        """End an attempt whose process will not answer any more; without an error it is past its deadline."""
+        self._end(TaskResult(success=False, error=error or self._late(), earlier=self._stored))
+
+    def give_back(self, reason: str | None = None) -> None:
+        """End an attempt as if its task had not been claimed."""
+        self._end(TaskResult(success=False, reason=reason, earlier=self._stored))
 
     def exchange(self, line: str) -> str:
         """Answer one message of the child."""
@@ -131,16 +163,19 @@ class Attempt:
 
     def _need(self, message: Message) -> Message:
         sections = {name: dict(self._deps.sections.get(name, {})) for name in message["sections"]}
-        return {"sections": json.loads(json.dumps(sections, default=str))}  # TOML has dates, JSON has not
+        plain = json.loads(json.dumps(sections, default=str))  # TOML has dates, JSON has not
+        return {"sections": plain, "deadline": self._deadline}
 
     def _take(self, message: Message) -> Message:
-        items = [Item.model_validate(each) for each in message["items"]]
-        self._bytes += len(json.dumps(message["items"]))
-        self._items += items
-        if len(self._items) > MAX_ITEMS or self._bytes > MAX_BYTES:
+        size = len(json.dumps(message["items"]))
+        count = len(self._items) + len(message["items"])
+        if self._too_much or count > MAX_ITEMS or self._bytes + size > MAX_BYTES:
+            self._too_much = True  # a plugin may swallow the error and go on yielding: nothing more is kept
             limit = f"{MAX_ITEMS} items or {MAX_BYTES >> 20} MiB between two checkpoints"
             cure = "call context.checkpoint.save(...) now and then: it stores what was yielded"
             return {"error": f"scrape() yielded more than {limit}; {cure}"}
+        self._items += [Item.model_validate(each) for each in message["items"]]
+        self._bytes += size
         return {}
 
     def _checkpoint(self, message: Message) -> Message:
@@ -183,12 +218,16 @@ class Attempt:
         self._asked_for += 1
         if self._asked_for > MAX_FOLLOW_UPS:
             return {"error": f"one attempt may enqueue at most {MAX_FOLLOW_UPS} follow-up tasks"}
+        problems = list(message.get("problems", ()))
         try:
-            self._follow_ups.append(self._deps.check(message["type"], message["params"], **message["options"]))
+            task = self._deps.check(message["type"], message["params"], **message["options"])
         except ParametersError as error:
-            return {"type": error.task_type, "problems": list(error.problems)}
-        except (PluginUnavailableError, TypeError) as error:
+            problems += error.problems
+        except TypeError as error:
             return {"error": str(error)}
+        if problems:
+            return {"type": message["type"], "problems": problems}
+        self._follow_ups.append(task)
         return {}
 
     def _doubt(self, message: Message) -> Message:

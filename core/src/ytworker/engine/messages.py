@@ -1,19 +1,27 @@
 """The messages between a worker and the process that runs a plugin: JSON objects, one a line.
 
-To the child go one ``task`` and the replies; from the child come ``need``, ``items``, ``checkpoint``, ``progress``,
+To the child go ``task`` and the replies; from the child come ``need``, ``items``, ``checkpoint``, ``progress``,
 ``acquire``, ``enqueue``, ``suspect`` and ``poll``, and at the end exactly one of ``done``, ``failed`` and ``deferred``.
 Each is answered by one object; ``{"stop": reason}`` in an answer ends the scrape, ``{"error": …}`` raises in it, and so
 does ``{"type": …, "problems": […]}``, which tells what is wrong with the parameters of a follow-up task.
+
+A child that is a process of its own is greeted with one ``hello``. It may be handed its next ``task`` before the last
+words of the one before; last words get no answer then. What it logs (``log``) and how it is (``state``) it sends
+without waiting for an answer.
 """
 
 import json
 from dataclasses import asdict
 from typing import Any
 
-from ytworker.model import Claim, ErrorClass, ErrorInfo, Microseconds, Task, TaskStatus
+from ytworker.model import Claim, ErrorClass, ErrorInfo, Task, TaskStatus
 from ytworker.redaction import redact
 
 Message = dict[str, Any]
+
+LAST_WORDS = frozenset({"done", "failed", "deferred"})
+MAX_LINE = 16 << 20
+"""Bytes. Items travel in batches and a checkpoint takes 1 MiB, so only a single huge item comes near."""
 
 
 def encode(message: Message) -> str:
@@ -35,7 +43,7 @@ def decode(line: str) -> Message:
     return message
 
 
-def task_message(claim: Claim, deadline: Microseconds) -> Message:
+def task_message(claim: Claim) -> Message:
     """Tell a child what to do."""
     task = claim.task
     return {
@@ -49,8 +57,12 @@ def task_message(claim: Claim, deadline: Microseconds) -> Message:
         "timeout_seconds": task.timeout_seconds,
         "created_at": task.created_at,
         "checkpoint": claim.checkpoint,
-        "deadline": deadline,
     }
+
+
+def is_a(kind: str, line: str) -> bool:
+    """Tell whether a line is a message of this kind without reading all of it; :func:`encode` writes the kind first."""
+    return line.startswith(f'{{"kind":"{kind}"')
 
 
 def task_of(message: Message) -> Task:

@@ -88,12 +88,15 @@ class TaskPoller:
 
         What was claimed, and perhaps never came back from the store, is given back with the old lease and its attempt.
         """
-        log.error("the queue cannot be used, no task is claimed for %g s: %s", self._backoff, error)
-        self.sleep(self._backoff)
-        self._backoff = min(2 * self._backoff, LONGEST_BACKOFF)
+        self._hold_back(error)
         with suppress(StoreError):  # the next turn meets it again
             self.worker.start_over()
         return True
+
+    def _hold_back(self, error: StoreError) -> None:
+        log.error("the queue cannot be used, no task is claimed for %g s: %s", self._backoff, error)
+        self.sleep(self._backoff)
+        self._backoff = min(2 * self._backoff, LONGEST_BACKOFF)
 
     def _rescue(self) -> None:
         now = self.clock()

@@ -11,24 +11,26 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from ytworker.context import Cancelled, Context, Deferred
 from ytworker.engine.classify import ErrorClassifier
-from ytworker.engine.messages import Message, decode, encode, error_message, task_of
+from ytworker.engine.messages import MAX_LINE, Message, decode, encode, error_message, task_of
 from ytworker.errors import ParametersError, PermanentError, PluginUnavailableError
 from ytworker.model import ErrorClass, ErrorInfo, Item, Task, to_datetime, to_microseconds
 from ytworker.plugins.discovery import USABLE
-from ytworker.plugins.parameters import validate
+from ytworker.plugins.parameters import as_json, validate
 from ytworker.plugins.registry import PluginRegistry
 
 Exchange = Callable[[str], str]
 Sleep = Callable[[float], None]
+Check = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 ITEMS_AT_ONCE = 50
+BYTES_AT_ONCE = 1 << 20
+"""A batch travels when it is full by either measure; the answer to it is what holds back a scrape that is too fast."""
 MAX_COUNT = 2**53
 """What progress can count to: beyond it JSON loses digits, and nobody counts so far."""
 _NOT_A_PLUGINS = frozenset({ErrorClass.UNAVAILABLE, ErrorClass.STORE})
@@ -40,15 +42,18 @@ class MessagePort:
     Args:
         exchange: Sends one line to the worker and gives its answer.
         sleep: Waits.
+        check: Checks the parameters of a follow-up task and gives them as they are stored.
 
     Attributes:
         context: Whose port this is; its deadline moves while it waits for its turn.
     """
 
-    def __init__(self, exchange: Exchange, sleep: Sleep) -> None:
+    def __init__(self, exchange: Exchange, sleep: Sleep, check: Check) -> None:
         self._exchange = exchange
         self._sleep = sleep
-        self._items: list[dict[str, Any]] = []
+        self._check = check
+        self._items: list[str] = []
+        self._bytes = 0
         self.context: Context | None = None
 
     def ask(self, message: Message) -> Message:
@@ -58,6 +63,12 @@ class MessagePort:
         except (TypeError, ValueError, RecursionError) as error:
             msg = f"what is passed on as {message['kind']} must be JSON: {error}"
             raise TypeError(msg) from None
+        return self._say(line)
+
+    def _say(self, line: str) -> Message:
+        if len(line) >= MAX_LINE:
+            msg = f"{len(line)} bytes of JSON at once are too much, {MAX_LINE >> 20} MiB are the most; send less"
+            raise PermanentError(msg)
         answer = decode(self._exchange(line))
         if "stop" in answer:
             raise Cancelled(answer["stop"])
@@ -69,15 +80,19 @@ class MessagePort:
 
     def item(self, item: Item) -> None:
         """Pass an item on, together with others."""
-        self._items.append(item.model_dump(mode="json"))
+        text = encode(item.model_dump(mode="json"))
+        if self._bytes + len(text) > BYTES_AT_ONCE:
+            self.flush()
+        self._items.append(text)
+        self._bytes += len(text)
         if len(self._items) >= ITEMS_AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
         """Send the gathered items."""
         if self._items:
-            items, self._items = self._items, []
-            self.ask({"kind": "items", "items": items})
+            items, self._items, self._bytes = self._items, [], 0
+            self._say(f'{{"kind":"items","items":[{",".join(items)}]}}')
 
     def progress(self, done: int, total: int | None, note: str | None) -> None:
         """See :class:`ytworker.context.Port`."""
@@ -114,7 +129,14 @@ class MessagePort:
 
     def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         """See :class:`ytworker.context.Port`."""
-        self.ask({"kind": "enqueue", "type": task_type, "params": dict(params), "options": dict(options)})
+        message: Message = {"kind": "enqueue", "type": task_type, "options": dict(options)}
+        try:
+            message["params"] = self._check(task_type, params)
+        except ParametersError as error:  # the worker adds what is wrong with the options, and tells all at once
+            message.update(params={}, problems=error.problems)
+        except PluginUnavailableError as error:
+            raise PermanentError(str(error)) from None
+        self.ask(message)
 
     def cancelled(self) -> bool:
         """See :class:`ytworker.context.Port`."""
@@ -139,10 +161,17 @@ class TaskRunner:
 
         KeyboardInterrupt passes: the worker then gives the task back.
         """
+        exchange(self.do(line, exchange))
+
+    def do(self, line: str, exchange: Exchange) -> str:
+        """Do the task that a ``task`` message names and give the last words, which are still to be sent."""
         message = decode(line)
         task = task_of(message)
-        port = MessagePort(exchange, self._sleep)
-        exchange(self._last_words(task, message, port))
+        return self._last_words(task, message, MessagePort(exchange, self._sleep, self._checked))
+
+    def _checked(self, task_type: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Check what a follow-up task is to be given: here, because the worker never imports a plugin."""
+        return as_json(validate(task_type, self._registry.parameters(task_type), params))
 
     def close(self) -> None:
         """Close the plugins that were opened."""
@@ -185,15 +214,15 @@ class TaskRunner:
             self._prepared = True
         params = validate(task.type, self._registry.parameters(task.type), task.params)
         wanted = sorted(self._registry.sections(task.type))
-        raw = port.ask({"kind": "need", "sections": wanted})["sections"]
+        granted = port.ask({"kind": "need", "sections": wanted})
         context = Context(
             task=task,
             port=port,
             logger=logging.LoggerAdapter(
                 logging.getLogger(f"ytworker.plugin.{task.type}"), {"task_id": task.id, "attempt": task.attempt}
             ),
-            deadline=_deadline(message),
-            settings=self._registry.open(task.type, raw),
+            deadline=to_datetime(granted["deadline"]),
+            settings=self._registry.open(task.type, granted["sections"]),
             checkpoint=message["checkpoint"],
         )
         port.context = context
@@ -270,7 +299,3 @@ def _drive_async(scraped: AsyncIterable[Any]) -> Iterator[Any]:
         finally:
             if inspect.isasyncgen(iterator):
                 runner.run(iterator.aclose())
-
-
-def _deadline(message: Message) -> datetime:
-    return to_datetime(message["deadline"])

@@ -9,19 +9,27 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol, Self
 
-from ytworker.engine.attempt import Attempt, AttemptDeps, Checker, Observer, Sections, digest
-from ytworker.engine.budgets import Budgets, Pace
-from ytworker.engine.executor import Executor, InlineExecutor
+from ytworker.engine.attempt import Attempt, AttemptDeps
+from ytworker.engine.executor import Executor
 from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
-from ytworker.engine.runner import TaskRunner
 from ytworker.engine.telling import tell_claim, tell_late, tell_result
-from ytworker.errors import StaleClaimError, StoreError
+from ytworker.errors import StoreError
 from ytworker.logs import LogEvent, event
 from ytworker.model import SECOND, Claim, Clock, ErrorInfo, Microseconds, TaskResult
-from ytworker.plugins.registry import PluginRegistry
-from ytworker.queue import ClaimingStrategy, CoolDown, LIFOStrategy, TaskQueue
+from ytworker.queue import (
+    ClaimingStrategy,
+    Completion,
+    CoolDown,
+    Deferral,
+    Ending,
+    Failure,
+    LIFOStrategy,
+    Return,
+    TaskQueue,
+)
+from ytworker.queue.settling import stale_claim
 
 log = logging.getLogger(__name__)
 
@@ -125,15 +133,20 @@ class BaseWorker(ABC):
 
     def report_result(self, claim: Claim, result: TaskResult) -> Decision | None:
         """Write down what became of a task; a report that comes too late is refused by the queue and logged."""
-        try:
-            decision = self._report(claim, result)
-        except StaleClaimError as error:
-            tell_late(claim, self._deps.queue.url, error)
-            return None
-        if not isinstance(decision, Release):
+        ending, decision = self.ending_of(claim, result)
+        stale = self._deps.queue.settle([ending]).stale
+        self.was_settled(claim, result, decision, late=bool(stale))
+        return None if stale else decision
+
+    def was_settled(self, claim: Claim, result: TaskResult, decision: Decision | None, *, late: bool) -> None:
+        """Count a task and tell of it, now that its ending is written down; ``late`` if the queue refused it."""
+        url = self._deps.queue.url
+        if late:
+            tell_late(claim, url, stale_claim(claim))
+            return
+        if not _went_back(result, decision):
             self.done += 1
-        tell_result(claim, result, decision, url=self._deps.queue.url, now=self._deps.clock())
-        return decision
+        tell_result(claim, result, decision, url=url, now=self._deps.clock())
 
     def types(self) -> Sequence[str]:
         """Name the task types that it claims."""
@@ -186,28 +199,19 @@ class BaseWorker(ABC):
             self._keeper = None
         self._deps.queue.remove_worker(self.id)
 
-    def _report(self, claim: Claim, result: TaskResult) -> Decision | None:
-        queue = self._deps.queue
+    def ending_of(self, claim: Claim, result: TaskResult) -> tuple[Ending, Decision | None]:
+        """Say what is to be written down for a result, and which decision stands behind it, if any."""
         if result.success:
-            queue.finish(
-                claim,
-                result.data,
-                result.outcome,
-                suspect=result.suspect,
-                sources=result.sources,
-                follow_ups=result.follow_ups,
-            )
-            return None
+            return _completion(claim, result), None
         if result.error is not None:
-            return self._report_failure(claim, result, result.error)
+            return self._ending_of_failure(claim, result, result.error)
         if result.deferred_until is None:
-            queue.release(claim, result.reason)
-        else:
-            until = max(result.deferred_until, self._after(1.0))  # a wait that is over already would be a hot loop
-            queue.defer(claim, until, result.reason or "it asked to wait", source=result.waits_for)
-        return None
+            return Return(claim=claim, reason=result.reason), None
+        until = max(result.deferred_until, self._after(1.0))  # a wait that is over already would be a hot loop
+        reason = result.reason or "it asked to wait"
+        return Deferral(claim=claim, until=until, reason=reason, source=result.waits_for), None
 
-    def _report_failure(self, claim: Claim, result: TaskResult, error: ErrorInfo) -> Decision:
+    def _ending_of_failure(self, claim: Claim, result: TaskResult, error: ErrorInfo) -> tuple[Ending, Decision]:
         strikes = self._strikes(error)
         decision = self._deps.retry.decide(
             error,
@@ -216,28 +220,27 @@ class BaseWorker(ABC):
             strikes=strikes,
             random=self._deps.random,
         )
+        version = result.plugin_version
         match decision:
             case Retry(delay):
-                self._fail(claim, result, error, self._after(delay))
+                failure = Failure(claim=claim, error=error, retry_at=self._after(delay), plugin_version=version)
+                return failure, decision
             case Bury():
-                self._fail(claim, result, error, None)
+                return Failure(claim=claim, error=error, retry_at=None, plugin_version=version), decision
             case Release():
-                self._deps.queue.release(claim, error.message)
+                return Return(claim=claim, reason=error.message), decision
             case Defer(delay):
                 until = self._after(delay)
-                self._deps.queue.defer(
-                    claim,
-                    until,
-                    error.message,
+                deferral = Deferral(
+                    claim=claim,
+                    until=until,
+                    reason=error.message,
                     source=error.source,
                     error=error,
                     cool_down=_cool_down(result, error, decision, until, strikes),
-                    plugin_version=result.plugin_version,
+                    plugin_version=version,
                 )
-        return decision
-
-    def _fail(self, claim: Claim, result: TaskResult, error: ErrorInfo, retry_at: Microseconds | None) -> None:
-        self._deps.queue.fail(claim, error, retry_at=retry_at, plugin_version=result.plugin_version)
+                return deferral, decision
 
     def _strikes(self, error: ErrorInfo) -> int:
         if error.source is None:
@@ -250,6 +253,21 @@ class BaseWorker(ABC):
 
     def _after(self, seconds: float) -> Microseconds:
         return self._deps.clock() + round(seconds * SECOND)
+
+
+def _went_back(result: TaskResult, decision: Decision | None) -> bool:
+    return isinstance(decision, Release) or not (result.success or result.error or result.deferred_until)
+
+
+def _completion(claim: Claim, result: TaskResult) -> Completion:
+    return Completion(
+        claim=claim,
+        outcome=result.outcome,
+        items=result.data,
+        suspect=result.suspect,
+        sources=result.sources,
+        follow_ups=result.follow_ups,
+    )
 
 
 def _cool_down(
@@ -266,6 +284,13 @@ def _cool_down(
         paused_by=result.settings_digest if decision.pause else None,
         strikes=strikes,
     )
+
+
+def resume_after_new_settings(attempts: AttemptDeps) -> None:
+    """End the pauses of sources that were paused under other settings: what waits for them is due."""
+    for source in attempts.queue.sources():
+        if source.paused_by not in {None, attempts.settings_digest}:
+            attempts.queue.unpause(source.name)
 
 
 class PluginWorker(BaseWorker):
@@ -291,10 +316,7 @@ class PluginWorker(BaseWorker):
         self._version_of = version_of
 
     def __enter__(self) -> Self:
-        queue = self._attempts.queue
-        for source in queue.sources():
-            if source.paused_by not in {None, self._attempts.settings_digest}:
-                queue.unpause(source.name)  # the settings have changed: what waits for it is due
+        resume_after_new_settings(self._attempts)
         return super().__enter__()
 
     def __exit__(
@@ -307,81 +329,12 @@ class PluginWorker(BaseWorker):
 
     def process_task(self, claim: Claim) -> TaskResult:
         """Run the task's plugin until it ends; KeyboardInterrupt passes."""
-        seconds = claim.task.timeout_seconds
-        deadline = self._deps.clock() + round(seconds * SECOND)
-        attempt = Attempt(claim, self._attempts, deadline)
-        self.keep_alive(seconds)
-        self._executor.run(encode(task_message(claim, deadline)), attempt.exchange)
+        attempt = Attempt(claim, self._attempts)
+        self.keep_alive(claim.task.timeout_seconds)
+        self._executor.run(encode(task_message(claim)), attempt.exchange)
         if attempt.store_error is not None:
             raise attempt.store_error
         if attempt.result is None:
             msg = "the executor ended without a result"
             raise RuntimeError(msg)
         return replace(attempt.result, plugin_version=self._version_of(claim.task.type))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerFactory:
-    """Makes workers that share one queue and one set of plugins.
-
-    Attributes:
-        queue: Where tasks come from.
-        registry: The plugins.
-        sections: The raw settings sections of plugins.
-        clock: Integer UTC microseconds.
-        sleep: How to wait inside an attempt.
-        check: Validates follow-up tasks.
-        lease_seconds: How long a silent worker keeps its tasks.
-        retry: What follows a failure.
-        pace: How often a source may be asked.
-    """
-
-    queue: TaskQueue
-    registry: PluginRegistry
-    sections: Sections = field(repr=False)
-    clock: Clock
-    sleep: Callable[[float], None]
-    check: Checker
-    lease_seconds: float = 60.0
-    retry: RetryStrategy = field(default_factory=RetryStrategy)
-    pace: Pace = field(default_factory=Pace)
-
-    def create(
-        self,
-        *,
-        strategy: ClaimingStrategy = LIFOStrategy,
-        types: Sequence[str] = (),
-        observe: Observer | None = None,
-        stopping: Callable[[], bool] = lambda: False,
-        ignore_pauses: bool = False,
-    ) -> PluginWorker:
-        """Make a worker that runs plugins in this process.
-
-        Args:
-            strategy: In which order it claims.
-            types: The task types that it claims; empty for all that can be loaded.
-            observe: Sees the progress of each task.
-            stopping: Tells whether it gives its task back.
-            ignore_pauses: Ask paused sources all the same.
-        """
-        deps = WorkerDeps(
-            queue=self.queue,
-            types=lambda: [name for name in self.registry.task_types() if not types or name in types],
-            strategy=strategy,
-            retry=self.retry,
-            clock=self.clock,
-            lease_seconds=self.lease_seconds,
-        )
-        attempts = AttemptDeps(
-            queue=self.queue,
-            budgets=Budgets(self.queue, self.clock, self.pace, ignore_pauses),
-            sections=self.sections,
-            settings_digest=digest(self.sections),
-            clock=self.clock,
-            beat=lambda _seconds: None,
-            check=self.check,
-            observe=observe,
-            stopping=stopping,
-        )
-        executor = InlineExecutor(TaskRunner(self.registry, self.sleep))
-        return PluginWorker(deps, executor, attempts, lambda name: self.registry.info(name).version)

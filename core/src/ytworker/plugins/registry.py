@@ -42,10 +42,14 @@ class PluginRegistry:
     Args:
         policy: Which plugins may be used.
         catalogue: What is installed; looked up by default.
+
+    Attributes:
+        policy: Which plugins may be used.
     """
 
     def __init__(self, policy: Policy | None = None, catalogue: Catalogue | None = None) -> None:
-        found = discover(policy or Policy()) if catalogue is None else catalogue
+        self.policy = policy or Policy()
+        found = discover(self.policy) if catalogue is None else catalogue
         self._infos: dict[tuple[PluginKind, str], PluginInfo] = dict(found)
         self._manager = HookManager()
         self._dispatcher = Dispatcher(self._manager)
@@ -70,6 +74,12 @@ class PluginRegistry:
     def task_types(self) -> list[str]:
         """Name the task types that may be claimed: found, and not known to be unusable."""
         return [info.name for info in self._infos.values() if info.kind is PluginKind.WORKER and info.state in USABLE]
+
+    def learn(self, name: str, state: str, reason: str) -> None:
+        """Take notice that another process cannot use a worker plugin; its task type is not claimed any more."""
+        info = self.info(name)
+        if PluginState(state) not in USABLE:
+            self._infos[PluginKind.WORKER, name] = replace(info, state=PluginState(state), reason=reason)
 
     # -- loading
 

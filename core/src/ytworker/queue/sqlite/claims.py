@@ -92,7 +92,8 @@ _ADVANCE = "UPDATE task_type SET clock = clock + ?1 WHERE name = ?2"
 _REWIND = "UPDATE task_type SET clock = 0 WHERE name = ? AND clock > 0 AND queued = 0"
 # A worker whose lease was taken away must not claim: nobody would ever rescue what it then holds.
 _CLAIM_TASK = f"""
-UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2, claimed_at = ?2, reserve = NULL
+UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2, claimed_at = ?2,
+       reserve = NULL
  WHERE id = ?3 AND (status = 0 OR status = 2 AND at <= ?2)
    AND EXISTS (SELECT 1 FROM worker WHERE id = ?1 AND NOT lost)
 RETURNING id, fence, attempt, priority, flags, NULL, {_HELD}

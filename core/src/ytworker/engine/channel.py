@@ -1,0 +1,95 @@
+"""Lines over a socket pair: the worker's end never blocks, the child's end always does."""
+
+import socket
+from collections.abc import Iterator
+
+from ytworker.engine.messages import MAX_LINE
+
+_CHUNK = 1 << 18
+
+
+class LineTooLongError(Exception):
+    """The far side sends a line without an end."""
+
+
+class Channel:
+    """The worker's end: what cannot be sent yet waits here, and a line counts once it is whole.
+
+    Args:
+        sock: Becomes non-blocking and is owned by the channel.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._in = bytearray()
+        self._out = bytearray()
+        self.ended = False
+
+    def fileno(self) -> int:
+        """Give the descriptor, for a selector."""
+        return self._sock.fileno()
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether something waits to be sent."""
+        return bool(self._out)
+
+    def receive(self) -> list[str]:
+        """Read what has come and give the whole lines; sets :attr:`ended` at the end of the stream.
+
+        Raises:
+            LineTooLongError: Nobody sends such lines.
+        """
+        try:
+            data = self._sock.recv(_CHUNK)
+        except BlockingIOError:
+            return []
+        except OSError:  # the child was killed with our words unread
+            data = b""
+        if not data:
+            self.ended = True
+            return []
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = bytes(self._in) + lines[0]
+            self._in.clear()
+        self._in += rest
+        if len(self._in) > MAX_LINE:
+            raise LineTooLongError
+        return [line.decode("utf-8", "replace") for line in lines]
+
+    def drain(self) -> Iterator[str]:
+        """Give the lines that a child left behind when it ended; whoever else holds its end does not count."""
+        while not self.ended:
+            before = len(self._in)
+            lines = self.receive()
+            if not lines and len(self._in) == before:
+                return
+            yield from lines
+
+    def send(self, line: str) -> None:
+        """Send a line, now or as soon as there is room."""
+        self._out += line.encode() + b"\n"
+        self.flush()
+
+    def flush(self) -> None:
+        """Send as much as fits; the end of a child shows when reading."""
+        try:
+            while self._out:
+                del self._out[: self._sock.send(self._out)]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._out.clear()
+
+    def finish(self) -> None:
+        """Let the child know that nothing more comes."""
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:  # it has gone
+            self.ended = True
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._sock.close()

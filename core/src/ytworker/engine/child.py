@@ -1,0 +1,197 @@
+"""What a child process does: one task after another, over one socket, until nothing more comes.
+
+It never sees the queue, the settings of others, or a variable of ours; what it knows of a task the worker tells it.
+"""
+
+import io
+import logging
+import os
+import resource
+import socket
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from ytworker.engine.classify import clean
+from ytworker.engine.messages import Message, decode, encode, error_message, is_a
+from ytworker.engine.runner import Exchange, TaskRunner
+from ytworker.model import ErrorClass, ErrorInfo
+from ytworker.plugins.discovery import USABLE, PluginKind, Policy, discover
+from ytworker.plugins.registry import PluginRegistry
+
+MAX_LOG = 16_000
+MIB = 1 << 20
+GROWN = 1.05
+"""How much larger than ever is worth a word to the worker; to look closely takes longer than a short task."""
+_STREAMS = (1, 2)
+
+
+class Wire:
+    """The child's end of the socket: everything in lines, and one conversation at a time.
+
+    Args:
+        sock: The child's end of the pair.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._reader = sock.makefile("rb")
+        self._tasks: deque[str] = deque()
+        self._owner = os.getpid()
+        self._lock = threading.RLock()  # a plugin may have threads
+        self._conversation = 0
+
+    def tell(self, *lines: str) -> None:
+        """Send lines that get no answer; a process that the plugin forked has nothing to say here."""
+        if os.getpid() == self._owner:
+            with self._lock:
+                self._sock.sendall("".join(f"{line}\n" for line in lines).encode())
+
+    def conversation(self) -> Exchange:
+        """Give the way to talk about the next task; it ends with :meth:`end`."""
+        self._conversation += 1
+        return partial(self._exchange, self._conversation)
+
+    def end(self, *lines: str) -> None:
+        """Send the last lines about a task."""
+        with self._lock:
+            self._conversation += 1
+            self.tell(*lines)
+
+    def _exchange(self, conversation: int, line: str) -> str:
+        """Send a line and wait for its answer; a task that was handed ahead may come first."""
+        if os.getpid() != self._owner:
+            msg = "the context works only in the process that it was given to; ask there, before you fork"
+            raise RuntimeError(msg)
+        with self._lock:
+            if conversation != self._conversation:  # a thread that was left behind must not speak for the next task
+                msg = "the task of this context has ended; let scrape() wait for the threads that it starts"
+                raise RuntimeError(msg)
+            self.tell(line)
+            while is_a("task", answer := self._read()):
+                self._tasks.append(answer)
+            return answer
+
+    def tasks(self) -> Iterator[str]:
+        """Give tasks until the worker has no more for this child."""
+        while True:
+            if not self._tasks and not (line := self._reader.readline()):
+                return
+            yield self._tasks.popleft() if self._tasks else line.decode()
+
+    def greeting(self) -> Message:
+        """Give the first message."""
+        return decode(self._read())
+
+    def _read(self) -> str:
+        line = self._reader.readline()
+        if not line:  # the worker is gone, and nobody is left whom a cleanup could serve
+            os._exit(0)
+        return line.decode()
+
+
+class WireHandler(logging.Handler):
+    """Hands what is logged to the worker, which writes it where and how its user wants it."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__()
+        self._wire = wire
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record."""
+        with suppress(Exception):  # a log that cannot be written is no reason to fail
+            text = clean(self.format(record))[:MAX_LOG]
+            self._wire.tell(encode({"kind": "log", "level": record.levelno, "name": record.name, "text": text}))
+
+
+class Child:
+    """One child: gets its orders, does tasks and tells what loaded.
+
+    Args:
+        wire: To the worker.
+        hello: What the worker told it first.
+    """
+
+    def __init__(self, wire: Wire, hello: Message) -> None:
+        policy = Policy(**hello["policy"])
+        self._wire = wire
+        kinds = (PluginKind.WORKER, PluginKind.EXTENSION)
+        self._registry = PluginRegistry(policy, discover(policy, kinds))
+        self._runner = TaskRunner(self._registry)
+        self._told: set[str] = set()
+        self._largest = 0.0
+        self._streams = [os.dup(number) for number in _STREAMS]
+
+    def work(self) -> None:
+        """Do tasks until there are no more; then close the plugins."""
+        for line in self._wire.tasks():
+            self._mend_streams()
+            words = self._do(line)
+            state = self._state(decode(line)["type"])
+            self._wire.end(*([encode({"kind": "state", **state})] if state else []), words)
+        self._runner.close()
+
+    def _do(self, line: str) -> str:
+        try:
+            return self._runner.do(line, self._wire.conversation())
+        except KeyboardInterrupt:  # no key reaches a child: the plugin raised it
+            text = "scrape() raised KeyboardInterrupt; report this to the plugin's authors"
+            kind = "builtins.KeyboardInterrupt"
+            return encode(error_message(ErrorInfo(error_class=ErrorClass.BUG, type=kind, message=text)))
+
+    def _state(self, task_type: str) -> Message:
+        """Say how large this process is if it has grown, and once for each plugin if it cannot be used."""
+        state: Message = {}
+        largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if largest > self._largest * GROWN:
+            self._largest = largest
+            state["rss"] = resident()
+        info = self._registry.info(task_type)
+        if task_type not in self._told and info.state not in USABLE:
+            self._told.add(task_type)
+            state["plugin"] = {"name": task_type, "state": info.state.value, "reason": info.reason}
+        return state
+
+    def _mend_streams(self) -> None:
+        """Undo what a task may have done to stdout and stderr: the next one must not suffer from it."""
+        for number, copy in zip(_STREAMS, self._streams, strict=True):
+            os.dup2(copy, number)
+        if sys.stdout is None or sys.stdout.closed:
+            sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+        if sys.stderr is None or sys.stderr.closed:
+            sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+
+
+def resident() -> int:
+    """Give how much memory this process holds, in bytes; where the system does not tell, the most that it ever held."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+
+
+def limit(memory_mb: int) -> None:
+    """Turn an allocation beyond the limit into a MemoryError, and write no core file: it would hold secrets."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_mb:
+        most = memory_mb * MIB
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def main(sock: socket.socket) -> None:
+    """Live as a child at this end of the socket pair."""
+    wire = Wire(sock)
+    hello = wire.greeting()
+    limit(hello["memory_mb"])
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a child may be killed at any time
+    log = logging.getLogger("ytworker")
+    log.handlers[:] = [WireHandler(wire)]
+    log.setLevel(hello["log_level"])
+    log.propagate = False
+    Child(wire, hello).work()

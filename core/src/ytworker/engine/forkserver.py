@@ -1,0 +1,167 @@
+"""The fork server: a small process that starts the children of a worker and dies, with all of them, when it dies.
+
+It runs as a script, beside the worker and never inside it: ``python -P forkserver.py``, its life-line on descriptor 0.
+The life-line carries requests of five bytes from the worker (``F``: fork, with the child's end of a socket pair beside
+it; ``K``: kill the group of a process) and reports of nine bytes to it (``S``: started, ``E``: could not start,
+``X``: ended). When it ends, the worker is gone, however it went: every group is killed.
+
+``multiprocessing`` has a fork server, too. Its children import the main module again, and they inherit the life-line:
+after a ``kill -9`` of the worker a child that hangs lives on, and keeps the server alive with it.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import traceback
+from typing import NoReturn
+
+REQUEST = struct.Struct("!cI")
+REPORT = struct.Struct("!cII")
+LENGTH = struct.Struct("!I")
+FORK, KILL = b"F", b"K"
+STARTED, REFUSED, ENDED = b"S", b"E", b"X"
+CRASHED = 70
+"""The exit code of a child whose own code, not that of a plugin, has failed: EX_SOFTWARE."""
+_OURS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Server:
+    """Forks, kills and reports; it lives in one thread and runs nobody else's code.
+
+    Args:
+        lifeline: Its end means that the worker is gone.
+    """
+
+    def __init__(self, lifeline: socket.socket) -> None:
+        self._lifeline = lifeline
+        self._living: set[int] = set()
+        self._bell, self._rope = socket.socketpair()
+        self._rope.setblocking(False)
+
+    def serve(self) -> None:
+        """Do what the worker asks until its life-line ends; then kill everything that was started."""
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # without a handler no bell rings
+        signal.set_wakeup_fd(self._rope.fileno(), warn_on_full_buffer=False)
+        try:
+            while True:
+                ready, _, _ = select.select([self._lifeline, self._bell], [], [])
+                if self._bell in ready:
+                    self._bell.recv(4096)
+                    self._bury()
+                if self._lifeline in ready and not self._obey():
+                    return
+        except OSError:  # the life-line broke
+            return
+        finally:
+            for pid in self._living:
+                kill_group(pid)
+
+    def _obey(self) -> bool:
+        request, descriptors, _, _ = socket.recv_fds(self._lifeline, REQUEST.size, 1)
+        if len(request) < REQUEST.size:
+            return False
+        what, pid = REQUEST.unpack(request)
+        if what == FORK:
+            self._fork(descriptors[0])
+        elif pid in self._living:  # else it has ended, and its number may be somebody else's by now
+            kill_group(pid)
+        return True
+
+    def _fork(self, descriptor: int) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes, or no memory
+            self._report(REFUSED, 0, error.errno or 0)
+            os.close(descriptor)
+            return
+        if pid == 0:
+            self._become_child(descriptor)
+        os.close(descriptor)
+        self._living.add(pid)
+        self._report(STARTED, pid, 0)
+
+    def _become_child(self, descriptor: int) -> NoReturn:
+        code = CRASHED
+        try:
+            os.setsid()
+            signal.set_wakeup_fd(-1)
+            for number in (*_OURS, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            for end in (self._lifeline, self._bell, self._rope):
+                end.close()
+            from ytworker.engine import child  # noqa: PLC0415 - loaded by now, see `main`
+
+            child.main(socket.socket(fileno=descriptor))
+            code = 0
+        except BaseException:  # noqa: BLE001 - it must not go on as a second server
+            with contextlib.suppress(BaseException):
+                traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _bury(self) -> None:
+        for pid in list(self._living):
+            if _has_ended(pid):
+                kill_group(pid)  # what it has started must not outlive it; its number is still its own
+                _, status = os.waitpid(pid, 0)
+                self._living.discard(pid)
+                self._report(ENDED, pid, status)
+
+    def _report(self, what: bytes, pid: int, number: int) -> None:
+        self._lifeline.sendall(REPORT.pack(what, pid, number))
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process and its group; one that was only just forked may not have its group yet."""
+    for kill in (os.kill, os.killpg):
+        with contextlib.suppress(OSError):
+            kill(pid, signal.SIGKILL)
+
+
+def _has_ended(pid: int) -> bool:
+    """Tell whether a child has ended, without burying it: until then nobody else gets its number."""
+    if sys.platform == "darwin" and not hasattr(os, "waitid"):  # came with 3.13
+        from subprocess import run  # noqa: PLC0415 - only there
+
+        state = run(["/bin/ps", "-o", "state=", "-p", str(pid)], capture_output=True, check=False).stdout  # noqa: S603
+        return not state or state.startswith(b"Z")
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _own_streams() -> socket.socket:
+    """Take the life-line from descriptor 0, and see to it that nothing here or below ever writes to stdout."""
+    lifeline = socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    try:
+        os.fstat(2)
+    except OSError:  # the worker was started with stderr closed
+        os.dup2(nothing, 2)
+    os.dup2(2, 1)
+    return lifeline
+
+
+def main() -> None:
+    """Serve the worker at the other end of descriptor 0."""
+    for number in _OURS:  # a Ctrl-C is for the worker; we go when it goes
+        signal.signal(number, signal.SIG_IGN)
+    lifeline = _own_streams()
+    head = lifeline.recv(LENGTH.size, socket.MSG_WAITALL)
+    if len(head) < LENGTH.size:  # the worker is gone before it began
+        return
+    (length,) = LENGTH.unpack(head)
+    sys.path[:] = json.loads(lifeline.recv(length, socket.MSG_WAITALL))  # plugins are where the worker finds them
+    import ytworker.engine.child  # noqa: F401, PLC0415 - every child has it at once, and shares the memory
+
+    gc.freeze()
+    Server(lifeline).serve()
+
+
+if __name__ == "__main__":
+    main()

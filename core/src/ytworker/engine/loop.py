@@ -1,0 +1,232 @@
+"""The loop of a worker with children: one thread that hands out tasks, listens to children and talks to the queue.
+
+Each turn of it ends everything that finished since the last one and claims the next tasks in one transaction.
+"""
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
+
+from ytworker.engine.attempt import AttemptDeps
+from ytworker.engine.crew import Crew
+from ytworker.engine.member import Ended
+from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
+from ytworker.engine.worker import BaseWorker, WorkerDeps, resume_after_new_settings
+from ytworker.model import Claim, Microseconds, TaskResult
+from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError
+
+TURN_SECONDS = 1.0
+"""The longest wait: the loop says so often that it lives."""
+
+
+class CrewWorker(BaseWorker):
+    """Lets children do its tasks, several at a time.
+
+    Args:
+        deps: What every worker needs.
+        attempts: What attempts share.
+        crew: The children; closed at the end.
+        version_of: Gives the version of the plugin that answers a type.
+    """
+
+    def __init__(
+        self, deps: WorkerDeps, attempts: AttemptDeps, crew: Crew, version_of: Callable[[str], str | None]
+    ) -> None:
+        super().__init__(deps)
+        self._attempts = attempts
+        self._crew = crew
+        self._version_of = version_of
+
+    def __enter__(self) -> Self:
+        try:
+            resume_after_new_settings(self._attempts)
+            return super().__enter__()
+        except BaseException:  # nobody would close them then
+            self._crew.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._crew.close()
+        finally:
+            super().__exit__(kind, error, trace)
+
+    @property
+    def busy(self) -> int:
+        """How many tasks are with children."""
+        return self._crew.holds
+
+    def process_task(self, claim: Claim) -> TaskResult:
+        """Let a child do one task, and wait for it."""
+        self._crew.hand(claim)
+        while True:
+            self.keep_alive()
+            for ended in self._crew.turn(TURN_SECONDS):
+                return replace(ended.result, plugin_version=self._version_of(claim.task.type))
+
+    def room(self, most: int | None, unsettled: int = 0) -> int:
+        """How many tasks may be claimed now, if no more than ``most`` are to be done in all.
+
+        Args:
+            most: How many may be done in all; None is any number.
+            unsettled: How many have ended and are not counted yet.
+        """
+        room = self._crew.room()
+        return room if most is None else max(0, min(room, most - self.done - self.busy - unsettled))
+
+    def listen(self, alarm: socket.socket) -> None:
+        """Let a byte on this socket end a wait."""
+        self._crew.listen(alarm)
+
+    def turn(self, seconds: float) -> list[Ended]:
+        """Wait for the children; see :meth:`Crew.turn`."""
+        self.keep_alive()
+        return self._crew.turn(seconds)
+
+    def recall(self) -> list[Ended]:
+        """Take back what has not begun."""
+        return self._crew.recall()
+
+    def settle(self, ended: Sequence[Ended], want: int) -> int:
+        """Write down what ended, claim up to ``want`` tasks in the same transaction, hand them out, and say how many.
+
+        Raises:
+            StoreError: Nothing of it was written.
+        """
+        told = [self._versioned(each) for each in ended]
+        endings = [self.ending_of(each.claim, each.result) for each in told]
+        types = self.types() if want else ()
+        request = None
+        if types:
+            request = ClaimRequest(worker_id=self.id, strategy=self.strategy, types=types, limit=want)
+        settled = self._deps.queue.settle([ending for ending, _ in endings], request)
+        stale = set(map(id, settled.stale))
+        for each, (ending, decision) in zip(told, endings, strict=True):
+            self.was_settled(each.claim, each.result, decision, late=id(ending) in stale)
+        for claim in settled.claims:
+            self._crew.hand(claim)
+        return len(settled.claims)
+
+    def abandon(self, reason: str) -> list[Ended]:
+        """Kill the children and take back their tasks, unburned."""
+        return self._crew.abandon(reason)
+
+    def let_go(self, reason: str) -> int:
+        """Kill the children and put their tasks back, unburned; say how many."""
+        return self.settle(self.abandon(reason), 0) or 0
+
+    def _versioned(self, ended: Ended) -> Ended:
+        version = self._version_of(ended.claim.task.type)
+        return Ended(ended.claim, replace(ended.result, plugin_version=version))
+
+
+@dataclass(slots=True, kw_only=True)
+class CrewPoller(TaskPoller):
+    """Keeps the children of one worker busy; see :class:`TaskPoller`, whose waits and leftovers it shares.
+
+    Attributes:
+        worker: Whose children.
+        releasing: Tells whether to give everything back at once.
+    """
+
+    worker: CrewWorker
+    releasing: Callable[[], bool] = field(default=lambda: False)
+    _seen: int | None = None
+    _due: Microseconds | None = None
+    _ended: list[Ended] = field(default_factory=list)
+
+    def run(self, *, until_empty: bool = False, max_tasks: int | None = None) -> int:
+        """Do tasks until told to stop; see :meth:`TaskPoller.run`."""
+        with _alarm(self.worker), self.worker as worker:
+            while not self.releasing():
+                try:
+                    if self._crew_turn(until_empty=until_empty, max_tasks=max_tasks):
+                        return worker.done
+                except (SchemaError, StoreMovedError):  # waiting does not mend these
+                    raise
+                except StoreError as error:
+                    if until_empty:
+                        raise
+                    # What has ended is kept, and written down when that works again; what runs would only get stuck.
+                    self._ended += worker.abandon("the queue could not be written")
+                    self._hold_back(error)
+            worker.settle(self._ended, 0)
+            worker.let_go("the worker stopped before it was done")
+        return self.worker.done
+
+    def _crew_turn(self, *, until_empty: bool, max_tasks: int | None) -> bool:
+        """Hand out tasks and wait for children; True when there is nothing left to stay for."""
+        worker = self.worker
+        self._rescue()
+        if self.stopping():
+            self._ended += worker.recall()
+        want = 0 if self.stopping() else worker.room(max_tasks, len(self._ended))
+        if self._ended or (want and self._may_find()):
+            self._settle(self._ended, want)
+            self._ended, self._backoff = [], FIRST_BACKOFF
+            want = want and worker.room(max_tasks)
+        if worker.busy == 0 and (
+            self.stopping() or (max_tasks is not None and worker.done >= max_tasks) or (until_empty and self._is_dry())
+        ):
+            return True
+        self._ended = worker.turn(self._pause(want > 0))
+        return False
+
+    def _settle(self, ended: Sequence[Ended], want: int) -> None:
+        seen = self.queue.version()  # before the look: what another process adds after it must wake us
+        found = self.worker.settle(ended, want)
+        if found < want:
+            if not found and not ended and self.worker.renew_lease():  # it had lost the right to claim
+                return
+            self._seen, self._due = seen, self.queue.next_due_at(self.types())
+        elif ended:  # what we gave back ourselves is no news to `queue.version`
+            self._seen = None
+
+    def _rescue(self) -> None:
+        before = self._rescue_at
+        TaskPoller._rescue(self)  # noqa: SLF001 - `super()` knows no dataclass with slots
+        if self._rescue_at != before:
+            self._seen = None
+
+    def _is_dry(self) -> bool:
+        return self._seen is not None and not self._may_find()
+
+    def _may_find(self) -> bool:
+        """Tell whether a claim could find something that the last one did not."""
+        if self._seen is None or (self._due is not None and self.clock() >= self._due):
+            self._seen = None
+            return True
+        if self.queue.version() != self._seen:
+            self._seen = None
+            return True
+        return False
+
+    def _pause(self, room: bool) -> float:
+        if not room:
+            return TURN_SECONDS
+        return POLL_SECONDS if self._seen is not None else 0.0
+
+
+@contextmanager
+def _alarm(worker: CrewWorker) -> Iterator[None]:
+    """Let signals end a wait: Python's handler runs, and the selector would go on waiting without this."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    bell, rope = socket.socketpair()
+    with bell, rope:
+        bell.setblocking(False)
+        rope.setblocking(False)
+        worker.listen(bell)
+        before = signal.set_wakeup_fd(rope.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
