@@ -119,7 +119,7 @@ def test_a_scrape_that_takes_its_process_down_harms_no_other(
     assert done.code == 0, done.err
     shown = json.loads(program("tasks", "list", "--json").out)
     assert sorted(task["state"] for task in shown if task["type"] == "good") == ["completed", "completed"]
-    (dead,) = json.loads(program("dead", "list", "--json").out)
+    (dead,) = json.loads(program("dead", "list", "--flat", "--json").out)
     assert (dead["attempt"], dead["error_class"]) == (1, error_class)
     assert words in dead["error"]
     assert json.loads(program("status", "--json").out)["workers"] == []

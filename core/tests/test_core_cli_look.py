@@ -407,7 +407,8 @@ def test_dead_letters_are_grouped_by_their_cause(outage: Program) -> None:
         (1, "bug", ["odd"]),
         (1, "gone", ["gone"]),
     ]
-    assert groups[0]["sample"] == {"id": "2", "error": "removed"}
+    sample = groups[0]["sample"]  # the one that ended last, and two of them ran at a time
+    assert (sample["id"] in {"1", "2"}, sample["error"]) == (True, "removed")
     assert groups[0]["first_seen"] < groups[0]["last_seen"]
     assert [group["count"] for group in shown(outage, "dead", "list", "--limit", "1")] == [2]
     assert [group["types"] for group in shown(outage, "dead", "list", "--class", "bug")] == [["odd"]]

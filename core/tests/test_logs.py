@@ -178,7 +178,7 @@ def test_a_worker_without_a_terminal_writes_json_lines_and_nothing_else(program:
     assert (told[1]["outcome"], told[1]["requests"], told[1]["source"]) == ("empty", 1, "site")
     program("enqueue", "demo")
     told = lines(program("--log-level", "debug", "run", "--until-empty"))
-    assert told[0]["event"] == "job.claimed"
+    assert [line["job_id"] for line in told if line["event"] == "job.claimed"] == ["2"]
 
 
 @pytest.mark.parametrize(("terminal", "formatter"), [(True, ConsoleFormatter), (False, JSONFormatter)])

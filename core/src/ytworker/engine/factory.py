@@ -38,7 +38,7 @@ class WorkerFactory:
 
     queue: TaskQueue
     registry: PluginRegistry
-    sections: Sections
+    sections: Sections = field(repr=False)
     clock: Clock
     sleep: Callable[[float], None]
     check: Checker

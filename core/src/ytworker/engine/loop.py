@@ -16,6 +16,7 @@ from ytworker.engine.attempt import AttemptDeps
 from ytworker.engine.crew import Crew
 from ytworker.engine.member import Ended
 from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
+from ytworker.engine.telling import tell_claim
 from ytworker.engine.worker import BaseWorker, WorkerDeps, resume_after_new_settings
 from ytworker.model import Claim, Microseconds, TaskResult
 from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError
@@ -111,6 +112,7 @@ class CrewWorker(BaseWorker):
         for each, (ending, decision) in zip(told, endings, strict=True):
             self.was_settled(each.claim, each.result, decision, late=id(ending) in stale)
         for claim in settled.claims:
+            tell_claim(claim, self._deps.queue.url)
             self._crew.hand(claim)
         return len(settled.claims)
 
