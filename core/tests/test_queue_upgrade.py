@@ -3,6 +3,7 @@
 import json
 import random
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ STATES = [0, 0, 1, 2, 3, 4, 5]
 
 
 @pytest.fixture
-def old(queue_file: Path, clock: FakeClock) -> sqlite3.Connection:
+def old(queue_file: Path, clock: FakeClock) -> Iterator[sqlite3.Connection]:
     """A connection of an old process to a file of version 1 with a task in every state."""
     queue_file.parent.mkdir(mode=0o700)
     queue_file.touch(mode=0o600)
@@ -55,12 +56,15 @@ def old(queue_file: Path, clock: FakeClock) -> sqlite3.Connection:
     record = {"source": "s", "kind": "video", "id": "v"}
     connection.execute("INSERT INTO item VALUES (1, 's', 'video', 'v', 1, 1, 1, 1, 'h', ?)", (json.dumps(record),))
     connection.execute("INSERT INTO hit VALUES (5, 1, 1, '{}')")
-    return connection
+    yield connection
+    connection.close()
 
 
 @pytest.fixture
-def queue(old: sqlite3.Connection, queue_file: Path, clock: FakeClock) -> SQLiteQueue:
-    return SQLiteQueue(sqlite_url(queue_file), durability="normal", clock=clock, random=random.Random(1))
+def queue(old: sqlite3.Connection, queue_file: Path, clock: FakeClock) -> Iterator[SQLiteQueue]:
+    queue = SQLiteQueue(sqlite_url(queue_file), durability="normal", clock=clock, random=random.Random(1))
+    yield queue
+    queue.close()
 
 
 def test_every_task_is_as_it_was(queue: SQLiteQueue, clock: FakeClock) -> None:

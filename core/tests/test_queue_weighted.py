@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -75,8 +76,16 @@ class Urn:
 
 
 @pytest.fixture
-def urn(queue_file: Path, clock: FakeClock) -> Urn:
+def fair(queue_file: Path, clock: FakeClock) -> Iterator[SQLiteQueue]:
+    """A queue whose dice are known."""
     queue = SQLiteQueue(sqlite_url(queue_file), durability="normal", clock=clock, random=random.Random(7), events=False)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def urn(fair: SQLiteQueue, clock: FakeClock) -> Urn:
+    queue = fair
     urn = Urn(queue, clock, seed=11)
     for weight in WEIGHTS:
         urn.add(weight, 10)
@@ -107,9 +116,9 @@ def test_a_fixed_key_or_a_product_with_a_random_number_would_be_found_out() -> N
     assert sum((drawn[weight] - expected[weight]) ** 2 / expected[weight] for weight in WEIGHTS) > 10 * LIMIT
 
 
-def test_a_batch_is_a_sample_without_replacement(queue_file: Path, clock: FakeClock) -> None:
+def test_a_batch_is_a_sample_without_replacement(fair: SQLiteQueue) -> None:
     """The first two of three tasks of weights 1, 2 and 7, against the probabilities worked out by hand."""
-    queue = SQLiteQueue(sqlite_url(queue_file), durability="normal", clock=clock, random=random.Random(5), events=False)
+    queue = fair
     queue.enqueue([NewTask(type="demo", params={}, priority=weight) for weight in (1, 2, 7)])
     worker = queue.add_worker(lease_seconds=10**6)
     drawn = Counter[tuple[int, ...]]()
@@ -123,8 +132,8 @@ def test_a_batch_is_a_sample_without_replacement(queue_file: Path, clock: FakeCl
     assert chi_squared < 20.52  # five degrees of freedom, 0.1 %
 
 
-def test_raising_a_priority_keeps_the_draw_exact(queue_file: Path, clock: FakeClock) -> None:
-    queue = SQLiteQueue(sqlite_url(queue_file), durability="normal", clock=clock, random=random.Random(9), events=False)
+def test_raising_a_priority_keeps_the_draw_exact(fair: SQLiteQueue) -> None:
+    queue = fair
     worker = queue.add_worker(lease_seconds=10**6)
     first = 0
     rounds = 3_000
