@@ -1,8 +1,10 @@
 """One round: a fresh queue, workers and enqueuers that are killed and replaced at random moments, and the check."""
 
+import ctypes
 import os
 import random
 import signal
+import sys
 import time
 import traceback
 from collections import Counter
@@ -22,6 +24,7 @@ LEASE_SECONDS = 0.3
 STOPPED_SHARE = 0.15
 """Of the blows that stop a process for longer than its lease instead of killing it."""
 TICK_SECONDS = 0.002
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,8 +194,15 @@ def _fork(place: Place, who: str, make: Callable[[], Process]) -> int:
         return pid
     ended = FAILED
     try:
+        _die_with_the_runner()
         ended = make().live()
     except BaseException:  # noqa: BLE001 - whatever it is
         History(place.histories, who).write({"event": "error", "text": traceback.format_exc()})
     finally:
         os._exit(ended)
+
+
+def _die_with_the_runner() -> None:
+    """Leave nobody behind, working or stopped for ever, when somebody ends the runner; where the system knows how."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
