@@ -409,7 +409,7 @@ def test_dead_letters_are_grouped_by_their_cause(outage: Program) -> None:
     ]
     sample = groups[0]["sample"]  # the one that ended last, and two of them ran at a time
     assert (sample["id"] in {"1", "2"}, sample["error"]) == (True, "removed")
-    assert groups[0]["first_seen"] < groups[0]["last_seen"]
+    assert groups[0]["first_seen"] <= groups[0]["last_seen"]  # equal when one turn of the loop settled both
     assert [group["count"] for group in shown(outage, "dead", "list", "--limit", "1")] == [2]
     assert [group["types"] for group in shown(outage, "dead", "list", "--class", "bug")] == [["odd"]]
     done = outage("dead", "list", "--limit", "2")
