@@ -65,6 +65,7 @@ class YouTubeChannelWorker(PluginBase):
         """
         if not isinstance(params, ChannelParameters):
             params = ChannelParameters.model_validate(dict(params))
+        context.expect(required=("title",), where=_is_there)
         session = Session(context)
         cutoff = self._cutoff(params)
         found = open_list(session, params)
@@ -76,6 +77,11 @@ class YouTubeChannelWorker(PluginBase):
 
     def _cutoff(self, params: ChannelParameters) -> datetime | None:
         return None if params.max_age_days is None else self.clock() - timedelta(days=params.max_age_days)
+
+
+def _is_there(item: Item) -> bool:
+    """Tell whether a video can be seen, so that its list must name it."""
+    return "unavailable" not in item.extra and item.availability in {None, "public"}
 
 
 def _is_old(item: Item, cutoff: datetime | None) -> bool:
