@@ -448,3 +448,35 @@ def test_r7_a_list_without_titles_is_kept_apart(
     done = collect(lambda given: worker.scrape(params, given), context, port)
     assert (len(done.items), len(done.apart)) == (8 - apart, apart)
     assert (done.raised is None) is (apart == 1)
+
+
+@pytest.mark.parametrize(("odd", "apart", "asked"), [((2,), 1, 1), ((1, 2, 3, 4), 6, 4), ((), 0, 0)])
+def test_r7_r8_one_video_that_is_mixed_up_takes_no_other_with_it(
+    worker: YouTubeChannelWorker,
+    settings: YtdlpSettings,
+    youtube: FakeYouTube,
+    port: FakePort,
+    monkeypatch: pytest.MonkeyPatch,
+    odd: tuple[int, ...],
+    apart: int,
+    asked: int,
+) -> None:
+    channel = youtube.add_channel("@MixedUp", videos=6)
+    wrong = {channel.videos[place].id for place in odd}
+    read, again = worker_module.read_video_or_stub, []
+
+    def mixed_up(session: Session, video_id: str) -> Item:
+        if video_id in wrong:
+            again.append(video_id)
+            message = f"video {video_id}: the answer is about 'another'"
+            raise SuspectError(message)
+        return read(session, video_id)
+
+    monkeypatch.setattr(worker_module, "read_video_or_stub", mixed_up)
+    params = ChannelParameters(channel_url="@MixedUp", top_n=6, content="videos", depth="full")
+    context = make_context(settings={"ytdlp": settings}, port=port)
+    done = collect(lambda given: worker.scrape(params, given), context, port)
+    assert (len(done.items), len(done.apart)) == (6 - apart, apart)
+    assert len(again) == 2 * asked
+    suspects = {each.item.id: each.item.extra["suspect"] for each in done.apart if "suspect" in each.item.extra}
+    assert suspects == {video: f"video {video}: the answer is about 'another'" for video in wrong}
