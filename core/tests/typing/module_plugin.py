@@ -12,5 +12,6 @@ def get_task_type() -> str:
 
 @hookimpl
 def scrape(params: dict[str, str], context: Context) -> Iterator[Item]:
+    context.expect(required=["title"], identity={"source": "example"}, where=lambda item: item.title is not None)
     context.progress(0, 1)
     yield Item(source="example", id="1", title=f"Hello {params['name']}")
