@@ -371,7 +371,8 @@ def open(  # noqa: A001 - `ytworker.open` reads well and shadows nothing outside
     """
     loaded = settings or load_settings({"queue": url}, config)
     values = loaded.values
-    registry = PluginRegistry(policy or Policy(values.only, values.block, values.no_plugins))
+    policy = policy or Policy(values.only, values.block, values.no_plugins, values.prefer)
+    registry = PluginRegistry(policy, trace=values.trace_hooks)
     queue = open_queue(url or values.queue, registry, values.durability, events=values.events)
     return Service(queue, registry, loaded)
 

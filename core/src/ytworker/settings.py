@@ -8,7 +8,7 @@ process that runs the plugin, and :func:`decode_section` turns them into the plu
 import difflib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from ytworker.errors import SettingsError
+from ytworker.name_lists import NameList
 from ytworker.redaction import masked, remember
 
 APP = "ytworker"
@@ -60,32 +61,14 @@ def default_config() -> Path:
     return Path(platformdirs.user_config_dir(APP), "config.toml")
 
 
-def blocklist() -> Path:
-    """Give the path of the file that ``plugins block`` keeps: one name a line, beside the user's config file."""
-    return default_config().with_name("blocked-plugins.txt")
+def blocked_plugins() -> NameList:
+    """Give the list that ``plugins block`` keeps."""
+    return NameList(default_config().with_name("blocked-plugins.txt"))
 
 
-def read_blocklist() -> tuple[str, ...]:
-    """Give the names that are blocked for good.
-
-    Raises:
-        SettingsError: The file is there and cannot be read; an unreadable block list must not unblock anything.
-    """
-    file = blocklist()
-    try:
-        return tuple(filter(None, map(str.strip, file.read_text("utf-8").splitlines()))) if file.exists() else ()
-    except (OSError, ValueError) as error:
-        msg = f"{file} cannot be read: {error}"
-        raise SettingsError(msg) from None
-
-
-def write_blocklist(names: Iterable[str]) -> None:
-    """Replace the names that are blocked for good, in one step."""
-    file = blocklist()
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = file.with_suffix(".new")
-    draft.write_text("".join(f"{name}\n" for name in sorted(set(names))), "utf-8")
-    draft.replace(file)
+def preferred_plugins() -> NameList:
+    """Give the list that ``plugins prefer`` keeps: distributions."""
+    return NameList(default_config().with_name("preferred-plugins.txt"))
 
 
 class Settings(BaseSettings):
@@ -174,7 +157,13 @@ class Settings(BaseSettings):
     )
     only: Names = Field(default=(), description="If set, only these plugins are used; names or distributions.")
     block: Names = Field(default=(), description="Plugins that are never imported; names or distributions.")
+    prefer: Names = Field(default=(), description="Distributions that win where two provide a plugin of the same name.")
     no_plugins: bool = Field(default=False, description="Use no plugin at all.")
+    strict_plugins: bool = Field(
+        default=False,
+        description="Refuse to work while any installed plugin cannot be used; each is tried first.",
+    )
+    trace_hooks: bool = Field(default=False, description="Log every call of a hook: who is asked and what comes back.")
     plugins: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Sections of plugins, such as [plugins.ytdlp]."
     )
@@ -183,7 +172,7 @@ class Settings(BaseSettings):
         """Give what ``repr`` shows: no secret."""
         return ((name, masked(name or "", value)) for name, value in super().__repr_args__())
 
-    @field_validator("only", "block", mode="before")
+    @field_validator("only", "block", "prefer", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return _listed(value)
@@ -290,7 +279,8 @@ def load_settings(flags: Mapping[str, Any] | None = None, config: Path | None = 
         values = Settings(**merged)
     except ValidationError as error:
         raise SettingsError(_describe(error, origins)) from None
-    values.block = (*values.block, *read_blocklist())
+    values.block = (*values.block, *blocked_plugins().read())
+    values.prefer = (*values.prefer, *preferred_plugins().read())
     remember({"queue": values.queue, **values.plugins})
     return LoadedSettings(values, origins, file, tuple(_unknown_variables()))
 

@@ -120,7 +120,7 @@ class Child:
         policy = Policy(**hello["policy"])
         self._wire = wire
         kinds = (PluginKind.WORKER, PluginKind.EXTENSION)
-        self._registry = PluginRegistry(policy, discover(policy, kinds))
+        self._registry = PluginRegistry(policy, discover(policy, kinds), trace=hello["trace_hooks"])
         self._runner = TaskRunner(self._registry)
         self._told: set[str] = set()
         self._largest = 0.0

@@ -94,7 +94,13 @@ class WorkerFactory:
         policy = self.registry.policy
         return {
             "kind": "hello",
-            "policy": {"only": list(policy.only), "block": list(policy.block), "no_plugins": policy.no_plugins},
+            "policy": {
+                "only": list(policy.only),
+                "block": list(policy.block),
+                "no_plugins": policy.no_plugins,
+                "prefer": list(policy.prefer),
+            },
+            "trace_hooks": self.registry.trace,
             "log_level": logging.getLogger("ytworker").getEffectiveLevel(),
         }
 

@@ -27,6 +27,7 @@ from ytworker.plugins.discovery import (
     missing,
 )
 from ytworker.plugins.dispatch import Dispatcher, HookManager
+from ytworker.plugins.tracing import trace_calls
 from ytworker.settings import decode_section
 
 _ANSWERS = frozenset({"get_task_type", "scrape", "get_parameters"})
@@ -42,16 +43,23 @@ class PluginRegistry:
     Args:
         policy: Which plugins may be used.
         catalogue: What is installed; looked up by default.
+        trace: Whether every call of a hook is logged.
 
     Attributes:
         policy: Which plugins may be used.
+        trace: Whether every call of a hook is logged.
     """
 
-    def __init__(self, policy: Policy | None = None, catalogue: Catalogue | None = None) -> None:
+    def __init__(
+        self, policy: Policy | None = None, catalogue: Catalogue | None = None, *, trace: bool = False
+    ) -> None:
         self.policy = policy or Policy()
+        self.trace = trace
         found = discover(self.policy) if catalogue is None else catalogue
         self._infos: dict[tuple[PluginKind, str], PluginInfo] = dict(found)
         self._manager = HookManager()
+        if trace:
+            trace_calls(self._manager)
         self._dispatcher = Dispatcher(self._manager)
         self._plugins: dict[tuple[PluginKind, str], object] = {}
         self._sections: dict[int, dict[str, BaseModel]] = {}
@@ -166,6 +174,17 @@ class PluginRegistry:
         self._dispatcher.forget()
         self._infos[info.kind, info.name] = replace(info, state=PluginState.BROKEN, reason=reason)
         return PluginUnavailableError(info.name, PluginState.BROKEN.value, reason)
+
+    def hooks(self, name: str, kind: PluginKind = PluginKind.WORKER) -> list[str]:
+        """Name the hooks that a loaded plugin implements; a wrapper is marked as one."""
+        plugin = self.load(name, kind)
+        callers = self._manager.get_hookcallers(plugin) if self._manager.is_registered(plugin) else None
+        return sorted(
+            f"{caller.name} (wrapper)" if impl.wrapper or impl.hookwrapper else caller.name
+            for caller in callers or ()
+            for impl in caller.get_hookimpls()
+            if impl.plugin is plugin
+        )
 
     # -- the contract of one worker plugin
 
