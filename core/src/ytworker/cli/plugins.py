@@ -1,12 +1,14 @@
 """``ytworker plugins``: see, check and choose what is installed, and start a new one. Listing imports nothing."""
 
+import shlex
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import complain, counted, emit_json, note, show_facts, show_table
+from ytworker.cli.output import complain, counted, emit, emit_json, note, show_facts, show_table
 from ytworker.cli.state import State
 from ytworker.plugins import apart
 from ytworker.plugins.discovery import CORE, PluginInfo, PluginKind, PluginState, discover
@@ -114,6 +116,31 @@ def prefer(
         raise typer.Exit(2)
     names.write([*names.read(), name])
     note(f"{name} wins from now on{_unless_known(ctx, name)}")
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its distribution, such as ytworker-feeds.")],
+    task_type: Annotated[str | None, typer.Option(metavar="TYPE", help="The task type that it answers.")] = None,
+    directory: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; its name by default.")] = None,
+    author: Annotated[str | None, typer.Option(metavar="NAME", help="Who holds the copyright.")] = None,
+) -> None:
+    """Start a plugin: a project with tests, types, CI and the conformance kit, all of which pass at once."""
+    from ytworker.scaffold import name_project, write_project  # noqa: PLC0415 - only here
+
+    try:
+        project = name_project(name, task_type, author)
+        folder = directory or Path(project.distribution)
+        files = write_project(project, folder)
+    except (ValueError, FileExistsError) as error:
+        complain(str(error))
+        raise typer.Exit(2) from None
+    for file in files:
+        emit(str(file))
+    note(f"{project.distribution} answers {project.task_type}. Next:")
+    note(f"  cd {shlex.quote(str(folder))}")
+    note("  python -m venv .venv && .venv/bin/python -m pip install --editable . --group dev")
+    note("  .venv/bin/python -m pytest")
 
 
 def _require_name(name: str) -> None:
