@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ytworker_cache
-from ytworker_cache import CacheSettings
 
+import ytworker_cache
 from ytworker import Context, Item, hookimpl
 from ytworker.testing import make_context
+from ytworker_cache import CacheSettings
 
 
 class Counter:

@@ -7,11 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from ytworker_feeds import FeedParameters, FeedSettings, FeedWorker
-from ytworker_feeds.worker import TASK_TYPE
 
 from ytworker import ErrorClass, Item, PermanentError, SuspectError
 from ytworker.testing import FakePort, make_context
+from ytworker_feeds import FeedParameters, FeedSettings, FeedWorker
+from ytworker_feeds.worker import TASK_TYPE
 
 ATOM = b"""<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"><title>Notes</title>
 <entry><id>urn:1</id><title>One</title><link href="https://example.org/1"/><updated>2026-11-20T10:00:00Z</updated>

@@ -30,7 +30,7 @@ def read(body: bytes, feed_url: str) -> tuple[list[Item], str | None]:
         msg = f"the answer of {feed_url} is no feed; open it in a browser"
         raise SuspectError(msg)
     title = parsed.feed.get("title")
-    items = {}
+    items: dict[str, Item] = {}
     for rank, entry in enumerate(parsed.entries, start=1):
         item = _item(entry, rank, title, feed_url)
         if item is not None:
