@@ -12,7 +12,7 @@ import nox
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "tests", "alone", "wheels"]
+nox.options.sessions = ["lint", "types", "tests", "alone", "wheels", "docs"]
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # a missing newer Python is a named skip; see `pythons` for 3.11
 
@@ -45,6 +45,7 @@ EVERYTHING = list(dict.fromkeys(part for parts in MEMBERS.values() for part in p
 BENCH_TOOLS = ["huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0"]
 TEST_TOOLS = ["coverage>=7.10", "hypothesis>=6.100", "pytest>=8.3"]
 BUILD_TOOLS = ["hatchling>=1.27", "packaging>=24", "pytest>=8.3", "uv>=0.9"]
+DOCS_TOOLS = ["furo>=2025.9", "myst-parser>=5", "sphinx>=9", "sphinxcontrib-mermaid>=1.2"]
 LINT_TOOLS = ["import-linter>=2.1", "ruff>=0.9"]
 TYPE_TOOLS = ["hypothesis", "mypy>=1.14", "nox", "pytest", "trustme"]
 
@@ -107,6 +108,14 @@ def wheels(session: nox.Session) -> None:
     """Build every distribution, and use each from its wheel in a fresh environment, as its users do."""
     session.install(*BUILD_TOOLS)
     session.run("python", "-m", "pytest", "tests/packaging", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site, in docs/_build; every warning is an error."""
+    install(session, *EVERYTHING)
+    session.install(*DOCS_TOOLS)
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs)
 
 
 @nox.session
