@@ -101,7 +101,7 @@ def _option(parameter: Any, context: Any) -> str:
 def _signature(hook: Any) -> str:
     """Give a hook's first line as it stands in the source, without ``self``."""
     line = next(line for line in inspect.getsource(hook).splitlines() if line.lstrip().startswith("def "))
-    return line.strip().partition("  #")[0].removesuffix(":").replace("(self, ", "(").replace("(self)", "()")
+    return f"{line.strip().partition('  #')[0]} ...".replace("(self, ", "(").replace("(self)", "()")
 
 
 def _prose(documented: Any) -> str:

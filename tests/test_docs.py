@@ -19,7 +19,7 @@ PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 SOURCES = [path for folder in ("core", "plugins", "examples", "tests") for path in (ROOT / folder).rglob("*.py")]
 
-TASK_TYPES = {"channel_scrape"}
+TASK_TYPES = {"channel_scrape", "star_scrape"}
 """Commands of plugins; their options come from the plugin's model."""
 
 
@@ -95,6 +95,14 @@ def test_the_pages_that_are_generated_are_up_to_date(name: str) -> None:
 @pytest.mark.parametrize("name", [*LogEvent, *KEYS])
 def test_every_event_and_key_of_the_log_is_documented(name: str) -> None:
     assert f"`{name}`" in (ROOT / "docs" / "reference" / "logs.md").read_text("utf-8")
+
+
+def test_every_plugin_of_ours_is_in_the_directory() -> None:
+    text = (ROOT / "docs" / "reference" / "plugin-directory.md").read_text("utf-8")
+    folders = [
+        folder.name for group in ("plugins", "examples") for folder in (ROOT / group).iterdir() if folder.is_dir()
+    ]
+    assert [name for name in folders if f"`{name}`" not in text] == []
 
 
 def test_every_page_of_how_to_is_on_the_map() -> None:
