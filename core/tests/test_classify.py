@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ytworker import errors
-from ytworker.engine.classify import MAX_MESSAGE, MAX_TRACEBACK, ErrorClassifier, clean
+from ytworker.engine.classify import MAX_MESSAGE, MAX_TRACEBACK, ErrorClassifier, clean, without_variable_parts
 from ytworker.model import ErrorClass, ErrorInfo
 
 IDS = st.text(string.ascii_letters + string.digits + "-_", min_size=11, max_size=11)
@@ -58,6 +58,9 @@ def tls_error(kind: type[ssl.SSLError], text: str) -> ssl.SSLError:
         (EOFError(), ErrorClass.TRANSIENT),
         (OSError(errno.ENETUNREACH, "x"), ErrorClass.TRANSIENT),
         (OSError(errno.EHOSTUNREACH, "x"), ErrorClass.TRANSIENT),
+        (OSError(errno.ENETDOWN, "x"), ErrorClass.TRANSIENT),
+        (OSError(errno.EMFILE, "x"), ErrorClass.RESOURCE),
+        (OSError(errno.ENOSPC, "x"), ErrorClass.RESOURCE),
         (OSError(errno.ENOENT, "x"), ErrorClass.BUG),
         (KeyError("x"), ErrorClass.BUG),
         (SystemExit(3), ErrorClass.BUG),
@@ -99,6 +102,109 @@ def test_the_type_comes_before_the_status() -> None:
 def test_an_http_error_of_the_standard_library_is_known_by_its_status() -> None:
     with urllib.error.HTTPError("http://x", 429, "slow down", http.client.HTTPMessage(), None) as error:
         assert ErrorClassifier().classify(error) is ErrorClass.THROTTLED
+
+
+def test_a_status_may_be_that_of_the_response() -> None:
+    class Response:
+        status_code = 429
+
+    assert ErrorClassifier().classify(StatusError(response=Response())) is ErrorClass.THROTTLED
+
+
+TEXTS = {
+    "HTTP Error 429: slow down": ErrorClass.THROTTLED,
+    "the server said HTTP 404": ErrorClass.GONE,
+    "HTTP/1.1 503 Service Unavailable": ErrorClass.TRANSIENT,
+    "Too Many Requests": ErrorClass.THROTTLED,
+    "API rate limit exceeded": ErrorClass.THROTTLED,
+    "quotaExceeded": ErrorClass.QUOTA,
+    "You have exceeded your daily quota.": ErrorClass.QUOTA,
+    "Please solve this CAPTCHA": ErrorClass.BLOCKED,
+    "Confirm you are not a bot": ErrorClass.BLOCKED,
+    "Read timed out": ErrorClass.TRANSIENT,
+    "Connection reset by peer": ErrorClass.TRANSIENT,
+    "Temporary failure in name resolution": ErrorClass.TRANSIENT,
+    "HTTP 418": ErrorClass.BUG,
+    "got 404 items": ErrorClass.BUG,
+    "the quota of the panel": ErrorClass.BUG,
+    "": ErrorClass.BUG,
+}
+
+
+@pytest.mark.parametrize(("text", "error_class"), TEXTS.items())
+def test_the_message_of_an_exception_tells_its_class(text: str, error_class: ErrorClass) -> None:
+    assert ErrorClassifier().classify(ValueError(text)) is error_class
+
+
+@pytest.mark.parametrize(("text", "error_class"), TEXTS.items())
+def test_a_captured_warning_tells_the_class(text: str, error_class: ErrorClass) -> None:
+    assert ErrorClassifier().classify(warned(ValueError("nothing found"), text)) is error_class
+
+
+def warned(error: BaseException, *texts: str) -> BaseException:
+    for text in texts:
+        error.add_note(text)
+    return error
+
+
+def test_the_last_warning_is_the_nearest() -> None:
+    error = warned(ValueError("nothing"), "HTTP Error 503: busy", "HTTP Error 429: slow down", "giving up")
+    assert ErrorClassifier().classify(error) is ErrorClass.THROTTLED
+
+
+@pytest.mark.parametrize(
+    ("error", "error_class"),
+    [
+        (warned(ConnectionError("captcha"), "too many requests"), ErrorClass.TRANSIENT),
+        (warned(StatusError("captcha", status=404), "too many requests"), ErrorClass.GONE),
+        (warned(StatusError("captcha", status=418), "too many requests"), ErrorClass.THROTTLED),
+        (StatusError("captcha", status=418), ErrorClass.BLOCKED),
+    ],
+)
+def test_the_evidence_is_asked_in_its_order(error: BaseException, error_class: ErrorClass) -> None:
+    assert ErrorClassifier().classify(error) is error_class
+
+
+def caused(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+def handled(error: BaseException, meanwhile: BaseException) -> BaseException:
+    error.__context__ = meanwhile
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "error_class"),
+    [
+        (caused(ValueError("page 3"), TimeoutError()), ErrorClass.TRANSIENT),
+        (caused(ValueError("page 3"), caused(RuntimeError("x"), StatusError(status=410))), ErrorClass.GONE),
+        (caused(StatusError(status=404), ConnectionError()), ErrorClass.TRANSIENT),
+        (urllib.error.URLError(ConnectionRefusedError()), ErrorClass.TRANSIENT),
+        (urllib.error.URLError(ssl.SSLCertVerificationError(1, "self-signed")), ErrorClass.CONFIG),
+        (StatusError(exc_info=(TimeoutError, TimeoutError(), None)), ErrorClass.TRANSIENT),
+        (ExceptionGroup("two tasks", [ConnectionError(), ValueError()]), ErrorClass.TRANSIENT),
+        (BaseExceptionGroup("one", [ExceptionGroup("two", [MemoryError()])]), ErrorClass.RESOURCE),
+        (handled(KeyError("x"), TimeoutError()), ErrorClass.BUG),
+    ],
+)
+def test_the_causes_of_an_exception_are_evidence_too(error: BaseException, error_class: ErrorClass) -> None:
+    assert ErrorClassifier().classify(error) is error_class
+
+
+def test_a_circle_of_causes_ends() -> None:
+    one, other = ValueError("x"), RuntimeError("y")
+    assert ErrorClassifier().classify(caused(one, caused(other, one))) is ErrorClass.BUG
+
+
+def test_what_the_cause_says_of_its_source_is_kept() -> None:
+    throttled = errors.ThrottledError("slow down", retry_after=7.0, source="youtube")
+    info = describe(caused(RuntimeError("page 3"), throttled))
+    assert (info.error_class, info.retry_after, info.source) == (ErrorClass.THROTTLED, 7.0, "youtube")
+    assert info.message == "page 3"
+    taxonomy = ErrorClassifier(lambda _error: ErrorClass.GONE)
+    assert taxonomy.describe(caused(RuntimeError("page 3"), throttled)).source is None
 
 
 def test_a_plugins_taxonomy_comes_before_the_cores_rules() -> None:
@@ -169,12 +275,42 @@ def test_a_clean_text_can_be_shown_and_stored(text: str) -> None:
     assert clean(cleaned) == cleaned
 
 
-@given(IDS, IDS, st.integers(0), st.integers(0))
-def test_failures_that_differ_in_ids_and_numbers_are_one_group(one: str, other: str, few: int, many: int) -> None:
-    def text(video: str, count: int) -> str:
-        return f"[youtube] {video}: got {count} of {count + 7} bytes at {count:#x} for '{video} {count}'"
+WORDS = st.text(string.ascii_letters + " .,;-", max_size=30)
+HOSTS = st.from_regex(r"[a-z]{1,10}\.[a-z]{2,5}", fullmatch=True)
+PATHS = st.lists(st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=12), min_size=2, max_size=5)
 
-    assert describe(ValueError(text(one, few))).fingerprint == describe(ValueError(text(other, many))).fingerprint
+
+@st.composite
+def failures(draw: st.DrawFn) -> str:
+    """Give one of the messages that one cause has on a thousand days."""
+    video, count, host = draw(IDS), draw(st.integers()), draw(HOSTS)
+    shape = draw(st.sampled_from(["{}", "{:,}", "{:010x}", "{:#x}"]))
+    path = draw(st.sampled_from(["/", "C:\\", "./", "~/"])) + draw(st.sampled_from("/\\")).join(draw(PATHS))
+    listed = ", ".join(map(str, draw(st.lists(st.integers(0), min_size=1, max_size=6))))
+    quoted = draw(st.sampled_from(["'{}'", '"{}"', "`{}`", "\u201c{}\u201d"])).format(draw(WORDS))
+    address = f"https://{host}/watch?v={video}&t={count}"
+    return (
+        f"[youtube] {video}: couldn't read {shape.format(count)} of {count + 7} bytes at {count:#x} of {address} into "
+        f"{path} for {quoted}, {draw(st.uuids())}; it's {count / 7:.2f} s late, "
+        f"seen [{listed}] at {draw(st.datetimes())}"
+    )
+
+
+@given(failures(), failures())
+def test_failures_that_differ_in_what_varies_are_one_group(one: str, other: str) -> None:
+    assert describe(ValueError(one)).fingerprint == describe(ValueError(other)).fingerprint
+
+
+def test_what_varies_is_taken_out_and_the_words_stay() -> None:
+    text = "can't read 'a b' (3 of 1,234.5 kB) from https://x.y/z?a=b into /tmp/a-b/c.json: 12 ids: 1, 22 and 333"
+    assert without_variable_parts(text) == "can't read * (* of * kB) from * into *: * ids: * and *"
+
+
+@pytest.mark.parametrize(
+    "text", ["'" * 9_000, "'a " * 9_000, "a/" * 9_000, "1," * 9_000, "a1-" * 9_000, "\u201c" * 9_000]
+)
+def test_a_message_cannot_be_made_to_take_long(text: str) -> None:
+    assert len(without_variable_parts(text)) <= MAX_MESSAGE
 
 
 def test_failures_that_differ_in_words_class_or_type_are_several_groups() -> None:

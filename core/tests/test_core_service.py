@@ -18,7 +18,7 @@ from ytworker.model import SECOND, NewTask, OnConflict, UniqueWhile
 from ytworker.plugins.discovery import Policy
 from ytworker.plugins.parameters import MAX_BYTES, as_json, validate
 from ytworker.plugins.registry import PluginRegistry
-from ytworker.queue import get_strategy
+from ytworker.queue import TaskFilter, get_strategy
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.settings import ALL_ORDERS, load_settings
 from ytworker.testing import FakeClock, MemoryQueue
@@ -525,3 +525,56 @@ def test_a_class_of_an_error_is_what_the_plugin_says(zoo: Zoo, make_service: Mak
         error = service.scrape(service.check("demo", {"what": what}, max_attempts=1)).error
         classes.append(error.error_class if error else None)
     assert classes == [ErrorClass.GONE, ErrorClass.RESTRICTED, ErrorClass.BUG]
+
+
+# -- what the settings say of retries
+
+
+def test_a_retry_waits_as_the_settings_of_its_type_say(
+    zoo: Zoo, queue: SQLiteQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("slow", "quick"):
+        zoo.worker(name, "raise RetryableError('x')")
+    flags = {"retry": {"default": {"jitter": "none"}, "slow": {"growth": "linear", "base": 100, "cap": 150}}}
+    service = Service(queue, PluginRegistry(), load_settings(flags), clock=clock, sleep=clock.sleep)
+    waits = {}
+    for name in ("slow", "quick"):
+        number = int(service.enqueue(name, {}))
+        waits[name] = []
+        for _ in range(2):
+            service.run(types=[name], until_empty=True)
+            run_at = queue.get(number).run_at
+            assert run_at is not None
+            waits[name].append((run_at - clock()) / SECOND)
+            clock.now = run_at
+    assert waits == {"slow": [100, 150], "quick": [2, 4]}
+
+
+def test_a_retry_for_no_type_is_told(zoo: Zoo, make_service: MakeService) -> None:
+    zoo.worker("channel")
+    service = make_service(retry={"default": {}, "channel": {}, "chanel": {}, "else": {}})
+    assert service.misspelt_retries() == {"chanel": "channel", "else": ""}
+
+
+# -- what a scrape warned of
+
+
+def test_what_a_scrape_warned_of_is_evidence(zoo: Zoo, make_service: MakeService, queue: SQLiteQueue) -> None:
+    zoo.worker("demo", "context.logger.warning('HTTP Error %d: %s', 503, 'busy')\nraise ValueError('no data')")
+    zoo.worker("mute", "context.logger.info('HTTP Error 503: busy')\nraise ValueError('no data')")
+    service = make_service()
+    for name, error_class in (("demo", ErrorClass.TRANSIENT), ("mute", ErrorClass.BUG)):
+        service.enqueue(name, {})
+        service.run(types=[name], until_empty=True)
+        (attempt,) = queue.attempts(queue.tasks(TaskFilter(types=[name]))[0].id)
+        assert attempt.error.error_class is error_class
+        assert ("warning: HTTP Error 503: busy" in attempt.error.traceback) is (name == "demo")
+
+
+def test_a_taxonomy_sees_what_a_scrape_warned_of(zoo: Zoo, make_service: MakeService) -> None:
+    taxonomy = (
+        "@hookimpl\ndef classify_error(error):\n    return 'gone' if 'warning: deleted' in error.__notes__ else None\n"
+    )
+    zoo.worker("demo", "context.logger.warning('deleted')\nraise ValueError('x')", extra=taxonomy)
+    service = make_service()
+    assert service.scrape(service.check("demo", {})).error.error_class is ErrorClass.GONE

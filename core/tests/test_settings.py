@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from ytworker.engine.retry import RetryStrategy
 from ytworker.errors import SettingsError
 from ytworker.queue import ORDERS, get_strategy
 from ytworker.settings import (
@@ -449,3 +450,38 @@ def test_the_url_of_a_relative_file_is_absolute(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     assert sqlite_url(Path("q.db")) == sqlite_url(tmp_path / "q.db")
     assert sqlite_url(Path("~/q.db")) == sqlite_url(Path(os.environ["HOME"], "q.db"))
+
+
+# -- retries
+
+
+def test_retries_are_set_for_all_types_and_for_each(
+    config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config('[retry.default]\ncap = 60\njitter = "none"\n[retry.demo]\ngrowth = "linear"\nbase = 10')
+    monkeypatch.setenv("YTWORKER_RETRY__DEMO__BASE", "20")
+    loaded = load_settings()
+    assert loaded.warnings == ()
+    assert loaded.origins["retry.demo.base"] == "YTWORKER_RETRY__DEMO__BASE"
+    demo, other = loaded.values.retry_for("demo"), loaded.values.retry_for("other")
+    assert (demo.growth, demo.base, demo.cap, demo.jitter) == ("linear", 20.0, 60.0, "none")
+    assert (other.growth, other.base, other.cap, other.jitter) == ("exponential", 1.0, 60.0, "none")
+
+
+def test_without_settings_retries_are_those_of_the_design() -> None:
+    assert RetryStrategy(**Settings().retry_for("demo").model_dump()) == RetryStrategy()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('[retry.demo]\ngrowht = "linear"', "retry.demo.growht"),
+        ('[retry.demo]\ngrowth = "cubic"', "retry.demo.growth"),
+        ("[retry.demo]\nbase = 0", "retry.demo.base"),
+        ("[retry.demo]\ncap = -1", "retry.demo.cap"),
+        ("[retry]\nbase = 3", "retry.base"),
+    ],
+)
+def test_what_is_wrong_with_a_retry_is_said_at_the_start(config: Callable[..., Path], text: str, name: str) -> None:
+    config(text)
+    assert name in complaint()

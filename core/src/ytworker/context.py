@@ -4,13 +4,14 @@ The context knows no engine. It speaks through a :class:`Port`; in a worker that
 message, in a plugin author's test it is :class:`ytworker.testing.FakePort`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from logging import Logger, LoggerAdapter
 from typing import Any, NoReturn, Protocol
 
 from pydantic import BaseModel
 
+from ytworker.expectations import TOLERANCE, Expectation, Expectations, Identity, Test
 from ytworker.model import Task
 
 AnyLogger = Logger | LoggerAdapter[Logger]
@@ -60,8 +61,9 @@ class Port(Protocol):
 class Checkpoint:
     """Where an earlier attempt got to, and the way to say where this one is."""
 
-    def __init__(self, port: Port, value: Any) -> None:
+    def __init__(self, port: Port, value: Any, expectations: Expectations) -> None:
         self._port = port
+        self._expectations = expectations
         self.value = value
 
     def save(self, value: Any) -> None:
@@ -71,7 +73,11 @@ class Checkpoint:
 
         Args:
             value: Any JSON value, at most 1 MiB as text.
+
+        Raises:
+            SuspectError: The items so far are not what :meth:`Context.expect` expects. Let it pass: nothing is stored.
         """
+        self._expectations.judge(ended=False)
         self._port.checkpoint(value)
         self.value = value
 
@@ -104,6 +110,7 @@ class Context:
         logger: A logger that names the task and the attempt.
         checkpoint: What an earlier attempt saved, and ``save``.
         deadline: When this attempt must have ended, aware UTC.
+        expectations: What :meth:`expect` was told, for the engine.
     """
 
     def __init__(
@@ -120,7 +127,8 @@ class Context:
         self.settings: Mapping[str, BaseModel] = settings or {}
         self.logger = logger
         self.deadline = deadline
-        self.checkpoint = Checkpoint(port, checkpoint)
+        self.expectations = Expectations(resumed=checkpoint is not None)
+        self.checkpoint = Checkpoint(port, checkpoint, self.expectations)
         self._port = port
 
     @property
@@ -158,6 +166,39 @@ class Context:
             ValueError: ``until`` has no time zone.
         """
         raise Deferred(until, reason)
+
+    def expect(
+        self,
+        *,
+        minimum: int = 0,
+        required: Iterable[str] = (),
+        identity: Identity | None = None,
+        where: Test | None = None,
+        tolerance: float = TOLERANCE,
+    ) -> None:
+        """Say what the items that follow must be like; call it before the first one, and again for other items.
+
+        An item that misses is kept apart: it is no data and never overwrites any. When all items miss, or several and
+        more than ``tolerance`` of them, the attempt fails as ``suspect`` with the field and the share in the message,
+        and all that it found since its last checkpoint is kept apart. That is tried once more, then the task is dead.
+
+        Args:
+            minimum: How many items there must be at least. Where none is legal, leave it at 0. Not asked of an attempt
+                that goes on from a checkpoint.
+            required: Fields that must have a value, by dotted names such as ``metrics.views``. 0 and an empty list are
+                values; None and blank text are not.
+            identity: What was asked for: the expected values by dotted name, such as ``{"author.id": "UC…"}``, or a
+                function that says whether an item is it.
+            where: Which items this is about, such as ``lambda item: item.availability == "public"``; all by default.
+            tolerance: Which share of those may miss.
+
+        Raises:
+            ValueError: No item has such a field, or a number makes no sense.
+        """
+        names = (required,) if isinstance(required, str) else tuple(required)
+        self.expectations.add(
+            Expectation(minimum=minimum, required=names, identity=identity, where=where, tolerance=tolerance)
+        )
 
     def suspect(self, reason: str) -> None:
         """Mark this attempt's items as doubtful: they are kept apart and never overwrite good ones.

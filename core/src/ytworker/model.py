@@ -256,6 +256,7 @@ class TaskResult:
         waits_for: The source that a deferred scrape waits for, if any.
         follow_ups: The tasks that it asked for since its last checkpoint.
         requests: How many requests the attempt was allowed to make.
+        apart: The items that are doubted one by one, with the reason of each.
     """
 
     success: bool
@@ -271,6 +272,7 @@ class TaskResult:
     waits_for: str | None = None
     follow_ups: tuple[NewTask, ...] = ()
     requests: int = 0
+    apart: tuple["Doubted", ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -374,6 +376,14 @@ class Item(_Record):
     metrics: Metrics = Metrics()
     context: ItemContext = ItemContext()
     extra: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """An item that does not look as it should, and why: it is kept apart and never overwrites a good one."""
+
+    item: Item
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from ytworker.engine.children import ForkServer
 from ytworker.engine.loop import CrewPoller
 from ytworker.engine.member import Limits
 from ytworker.engine.retention import Retention, rules
+from ytworker.engine.retry import RetryStrategy
 from ytworker.errors import ParametersError, PluginUnavailableError, QueueError, SettingsError
 from ytworker.logs import LogEvent, event
 from ytworker.model import SECOND, Claim, ErrorInfo, Microseconds, NewTask, Task, TaskResult, TaskStatus
@@ -40,7 +41,7 @@ from ytworker.queue import (
     WorkerInfo,
     get_strategy,
 )
-from ytworker.settings import LoadedSettings, load_settings, sqlite_url
+from ytworker.settings import DEFAULT_RETRY, LoadedSettings, load_settings, sqlite_url
 from ytworker.task_options import as_fields, problems_of
 from ytworker.tending import Tending
 
@@ -167,7 +168,17 @@ class Service(Tending):
             sleep=self._sleep,
             check=self.checked,
             lease_seconds=self.settings.values.lease_seconds,
+            retry=self._retry_of,
         )
+
+    def _retry_of(self, task_type: str) -> RetryStrategy:
+        return RetryStrategy(**self.settings.values.retry_for(task_type).model_dump())
+
+    def misspelt_retries(self) -> dict[str, str]:
+        """Give the names under ``retry`` that are no installed task type, with the nearest or ""."""
+        known = [info.name for info in self.registry.infos() if info.kind is PluginKind.WORKER]
+        names = [name for name in self.settings.values.retry if name not in {*known, DEFAULT_RETRY}]
+        return {name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in names}
 
     def scrape(
         self, task: NewTask, *, observe: Observer | None = None, waiting: Callable[[Task], None] | None = None

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import quote
 
 import platformdirs
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -41,6 +41,9 @@ Orders = Annotated[tuple[Order, ...], NoDecode]
 ALL_ORDERS: tuple[Order, ...] = get_args(Order)
 ALWAYS_THERE: tuple[Order, ...] = ("fifo", "lifo")
 """One index serves both, and aging looks at it whatever the order is."""
+
+DEFAULT_RETRY = "default"
+"""The name under ``retry`` that stands for every task type."""
 
 LONGEST_KEEP_DAYS = 36_500
 Model = TypeVar("Model", bound=BaseModel)
@@ -69,6 +72,24 @@ def blocked_plugins() -> NameList:
 def preferred_plugins() -> NameList:
     """Give the list that ``plugins prefer`` keeps: distributions."""
     return NameList(default_config().with_name("preferred-plugins.txt"))
+
+
+class RetrySettings(BaseModel):
+    """How long failed tasks of one type wait for their next attempt; see :class:`ytworker.engine.retry.RetryStrategy`.
+
+    What is not set is what ``retry.default`` says, and else the default here.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    growth: Literal["exponential", "linear"] = Field(
+        default="exponential", description="exponential doubles the delay at each failure, linear adds one base."
+    )
+    base: float = Field(default=1.0, gt=0, le=86_400, description="The unit of the delay, in seconds.")
+    cap: float = Field(default=300.0, gt=0, le=86_400, description="The longest delay, in seconds.")
+    jitter: Literal["full", "tenth", "none"] = Field(
+        default="full", description="full draws from 0 to the delay, tenth stays within 10 % of it, none keeps it."
+    )
 
 
 class Settings(BaseSettings):
@@ -117,6 +138,11 @@ class Settings(BaseSettings):
         default=180, ge=0, le=LONGEST_KEEP_DAYS, description="For how many days dead letters are kept; 0 is for ever."
     )
     max_attempts: int = Field(default=5, ge=1, le=100, description="How many attempts of a task may count.")
+    retry: dict[str, RetrySettings] = Field(
+        default_factory=dict,
+        description="How long failed tasks wait for their next attempt, by task type: [retry.channel_scrape] with "
+        "growth, base, cap and jitter. [retry.default] is for all types.",
+    )
     timeout_seconds: float = Field(
         default=900.0, gt=0, le=86_400, description="How long one attempt may take, in seconds."
     )
@@ -176,6 +202,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return _listed(value)
+
+    def retry_for(self, task_type: str) -> RetrySettings:
+        """Give what holds for one task type: its own values, then those of ``default``."""
+        sections = [self.retry[name] for name in (DEFAULT_RETRY, task_type) if name in self.retry]
+        return RetrySettings(
+            **{key: value for each in sections for key, value in each.model_dump(exclude_unset=True).items()}
+        )
 
     @field_validator("strategy", mode="before")
     @classmethod
@@ -344,10 +377,13 @@ def _from_file(file: Path) -> dict[str, Any]:
         raise SettingsError(msg) from None
 
 
+_TABLES = tuple(f"{PREFIX}{name}__" for name in ("PLUGINS", "RETRY"))
+
+
 def _unknown_variables() -> Iterator[str]:
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "PLUGINS__"):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(_TABLES):
             bare = [each.removeprefix(PREFIX) for each in sorted(known)]  # the prefix alone makes all names alike
             guess = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1)
             yield f"nothing reads the variable {name}" + (f"; did you mean {PREFIX}{guess[0]}?" if guess else "")

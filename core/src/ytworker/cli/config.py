@@ -34,11 +34,12 @@ def show(ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help="
 
 def _rows(settings: LoadedSettings) -> Iterator[tuple[str, Any, str]]:
     values = settings.values.model_dump(mode="json")
-    plugins = values.pop("plugins")
+    tables = {name: values.pop(name) for name in ("retry", "plugins")}
     for name, value in values.items():
         yield name, masked(name, value), settings.origins.get(name, "default")
-    for name, value in _flat("plugins", plugins):
-        yield name, masked(name, value), settings.origins.get(name, "?")
+    for table, sections in tables.items():
+        for name, value in _flat(table, sections):
+            yield name, masked(name, value), settings.origins.get(name, "default")
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

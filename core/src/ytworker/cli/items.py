@@ -16,6 +16,7 @@ from ytworker.cli.output import MAX_LIMIT, as_json, complain, counted, emit_json
 from ytworker.cli.scrape import item_row
 from ytworker.cli.state import State
 from ytworker.queue import ItemFilter
+from ytworker.redaction import redact
 
 SCHEMA = {"schema": "ytworker.item", "schema_version": 1}
 """Stands on every exported line, so that a reader can tell what it reads."""
@@ -39,20 +40,32 @@ def list_items(
     ctx: typer.Context,
     task: Annotated[int | None, typer.Option(metavar="ID", help="Only what this task found, in its order.")] = None,
     task_type: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Only what this type found.")] = None,
+    suspect: Annotated[bool, typer.Option("--suspect", help="Only what was kept apart, and why.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, metavar="N", help="At most so many.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List items, the latest seen first."""
     state: State = ctx.find_object(State) or State()
     with state.service() as service:
-        found = list(service.items(ItemFilter(task_id=task, task_type=task_type, limit=limit)))
+        found = list(service.items(ItemFilter(task_id=task, task_type=task_type, limit=limit, suspect=suspect)))
     if json:
         emit_json(found)
+    elif suspect:
+        _show_suspects(found)
     elif not found:
         note("no items yet; `ytworker scrape TYPE` collects some, `ytworker plugins list` shows the types")
     else:
         columns = ("ID", "PUBLISHED", "VIEWS", "LIKES", "LENGTH", "TITLE")
         show_table(columns, map(item_row, found), right=("VIEWS", "LIKES", "LENGTH"))
+
+
+def _show_suspects(found: list[dict[str, Any]]) -> None:
+    if not found:
+        note("nothing is kept apart: every item looked as its plugin expects")
+        return
+    rows = [(each["task"], *item_row(each), redact(each["reason"])) for each in found]
+    columns = ("TASK", "ID", "PUBLISHED", "VIEWS", "LIKES", "LENGTH", "TITLE", "WHY")
+    show_table(columns, rows, right=("TASK", "VIEWS", "LIKES", "LENGTH"), wide=("TITLE", "WHY"))
 
 
 @app.command()

@@ -91,6 +91,9 @@ def _tell_what_is_missing(service: "Service", types: Sequence[str], tell: Callab
             raise PluginUnavailableError(name, info.state.value, info.reason or "")
     for name, reason in service.waiting_for_plugins().items():
         tell(f"{name}: tasks wait for their plugin, which is {reason}")
+    for name, guess in service.misspelt_retries().items():
+        hint = f"; did you mean retry.{guess}?" if guess else ", or the plugin that answers it is not installed"
+        tell(f"warning: retry.{name} in the settings is no task type{hint}")
     if not service.registry.task_types():
         tell("no worker plugin is installed, so no task can be done; try: pip install ytworker-channel")
 

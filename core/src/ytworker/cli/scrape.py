@@ -82,6 +82,10 @@ def _show(service: Service, scraped: Scraped, *, whole: bool, lines: bool) -> No
         _explain(scraped)
         raise typer.Exit(1)
     found = f"{counted(len(items), 'item')}, stored by task {task.id}"
+    apart = sum(1 for _ in service.items(ItemFilter(task_id=task.id, suspect=True)))
+    if apart:
+        verb = "is" if apart == 1 else "are"
+        note(f"{counted(apart, 'item')} {verb} kept apart; `ytworker items list --suspect --task {task.id}` shows why")
     note(found if items else "nothing was found, which is a legal answer")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ytworker.engine.budgets import Budgets, Refused
 from ytworker.engine.messages import Message, decode, encode, error_of
 from ytworker.errors import ParametersError, StaleClaimError, StoreError
-from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
+from ytworker.model import SECOND, Claim, Clock, Doubted, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
 from ytworker.queue import TaskQueue
 from ytworker.redaction import redact
 
@@ -86,6 +86,7 @@ class Attempt:
         self._deps = deps
         self._deadline: Microseconds = 0
         self._items: list[Item] = []
+        self._apart: list[Doubted] = []
         self._bytes = 0
         self._stored = 0
         self._follow_ups: list[NewTask] = []
@@ -168,13 +169,18 @@ class Attempt:
 
     def _take(self, message: Message) -> Message:
         size = len(json.dumps(message["items"]))
-        count = len(self._items) + len(message["items"])
+        count = len(self._items) + len(self._apart) + len(message["items"])
         if self._too_much or count > MAX_ITEMS or self._bytes + size > MAX_BYTES:
             self._too_much = True  # a plugin may swallow the error and go on yielding: nothing more is kept
             limit = f"{MAX_ITEMS} items or {MAX_BYTES >> 20} MiB between two checkpoints"
             cure = "call context.checkpoint.save(...) now and then: it stores what was yielded"
             return {"error": f"scrape() yielded more than {limit}; {cure}"}
-        self._items += [Item.model_validate(each) for each in message["items"]]
+        for place, each in enumerate(message["items"]):
+            item, doubt = Item.model_validate(each), message["doubts"].get(str(place))
+            if doubt is None:
+                self._items.append(item)
+            else:
+                self._apart.append(Doubted(item, redact(doubt)))
         self._bytes += size
         return {}
 
@@ -184,9 +190,16 @@ class Attempt:
             return {
                 "error": f"a checkpoint takes at most {MAX_CHECKPOINT_BYTES >> 20} MiB as JSON; save where, not what"
             }
-        self._deps.queue.checkpoint(self._claim, self._items, value, suspect=self._suspect, follow_ups=self._follow_ups)
+        self._deps.queue.checkpoint(
+            self._claim,
+            self._items,
+            value,
+            suspect=self._suspect,
+            apart=self._apart,
+            follow_ups=self._follow_ups,
+        )
         self._stored += len(self._items)
-        self._items, self._bytes, self._follow_ups = [], 0, []
+        self._items, self._apart, self._bytes, self._follow_ups = [], [], 0, []
         return {}
 
     def _progress(self, message: Message) -> Message:
@@ -259,10 +272,14 @@ class Attempt:
         if self._told_to_stop:  # it may have ended early because of that: what it gave need not be all
             return self._deferred({"until": None, "reason": "the worker is stopping"})
         result = TaskResult(success=True, data=tuple(self._items), suspect=self._suspect, earlier=self._stored)
-        return self._end(replace(result, follow_ups=tuple(self._follow_ups)))
+        return self._end(replace(result, apart=tuple(self._apart), follow_ups=tuple(self._follow_ups)))
 
     def _failed(self, message: Message) -> Message:
-        return self._end(TaskResult(success=False, error=error_of(message), earlier=self._stored))
+        error = error_of(message)
+        apart: tuple[Doubted, ...] = ()  # other failures leave nothing behind
+        if error.error_class is ErrorClass.SUSPECT:
+            apart = (*(Doubted(item, error.message) for item in self._items), *self._apart)
+        return self._end(TaskResult(success=False, error=error, earlier=self._stored, apart=apart))
 
     def _deferred(self, message: Message) -> Message:
         if message["until"] is None and self.seconds_left <= 0:

@@ -32,7 +32,7 @@ class WorkerFactory:
         sleep: How to wait inside an attempt.
         check: Validates follow-up tasks.
         lease_seconds: How long a silent worker keeps its tasks.
-        retry: What follows a failure.
+        retry: What follows a failure, by task type.
         pace: How often a source may be asked.
     """
 
@@ -43,7 +43,7 @@ class WorkerFactory:
     sleep: Callable[[float], None]
     check: Checker
     lease_seconds: float = 60.0
-    retry: RetryStrategy = field(default_factory=RetryStrategy)
+    retry: Callable[[str], RetryStrategy] = field(default=lambda _type: RetryStrategy())
     pace: Pace = field(default_factory=Pace)
 
     def create(

@@ -8,8 +8,9 @@ import asyncio
 import inspect
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +32,8 @@ Check = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 ITEMS_AT_ONCE = 50
 BYTES_AT_ONCE = 1 << 20
 """A batch travels when it is full by either measure; the answer to it is what holds back a scrape that is too fast."""
+MAX_WARNINGS = 20
+MAX_WARNING = 500
 MAX_COUNT = 2**53
 """What progress can count to: beyond it JSON loses digits, and nobody counts so far."""
 _NOT_A_PLUGINS = frozenset({ErrorClass.UNAVAILABLE, ErrorClass.STORE})
@@ -53,6 +56,7 @@ class MessagePort:
         self._sleep = sleep
         self._check = check
         self._items: list[str] = []
+        self._doubts: dict[str, str] = {}  # by the place in `_items`
         self._bytes = 0
         self.context: Context | None = None
 
@@ -78,11 +82,13 @@ class MessagePort:
             raise PermanentError(answer["error"])
         return answer
 
-    def item(self, item: Item) -> None:
-        """Pass an item on, together with others."""
+    def item(self, item: Item, doubt: str | None = None) -> None:
+        """Pass an item on, together with others; ``doubt`` says why it is to be kept apart."""
         text = encode(item.model_dump(mode="json"))
         if self._bytes + len(text) > BYTES_AT_ONCE:
             self.flush()
+        if doubt is not None:
+            self._doubts[str(len(self._items))] = doubt
         self._items.append(text)
         self._bytes += len(text)
         if len(self._items) >= ITEMS_AT_ONCE:
@@ -91,8 +97,9 @@ class MessagePort:
     def flush(self) -> None:
         """Send the gathered items."""
         if self._items:
-            items, self._items, self._bytes = self._items, [], 0
-            self._say(f'{{"kind":"items","items":[{",".join(items)}]}}')
+            items, doubts = self._items, self._doubts
+            self._items, self._doubts, self._bytes = [], {}, 0
+            self._say(f'{{"kind":"items","doubts":{encode(doubts)},"items":[{",".join(items)}]}}')
 
     def progress(self, done: int, total: int | None, note: str | None) -> None:
         """See :class:`ytworker.context.Port`."""
@@ -143,6 +150,21 @@ class MessagePort:
         return bool(decode(self._exchange(encode({"kind": "poll"}))).get("stop"))
 
 
+class _Listening(logging.LoggerAdapter[logging.Logger]):
+    """A logger of one attempt that remembers warnings: they may be the only ones to tell why a scrape fails later."""
+
+    def __init__(self, logger: logging.Logger, known: Mapping[str, object], warned: deque[str]) -> None:
+        super().__init__(logger, known)
+        self._warned = warned
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """See :class:`logging.LoggerAdapter`."""
+        if level >= logging.WARNING:
+            with suppress(Exception):  # the logger itself complains of arguments that do not fit
+                self._warned.append((str(msg) % args if args else str(msg))[:MAX_WARNING])
+        super().log(level, msg, *args, **{**kwargs, "stacklevel": kwargs.get("stacklevel", 1) + 1})
+
+
 class TaskRunner:
     """Runs tasks in this process.
 
@@ -155,6 +177,7 @@ class TaskRunner:
         self._registry = registry
         self._sleep = sleep
         self._prepared = False
+        self._warned: deque[str] = deque(maxlen=MAX_WARNINGS)
 
     def run(self, line: str, exchange: Exchange) -> None:
         """Do the task that a ``task`` message names, and end with ``done``, ``failed`` or ``deferred``.
@@ -188,6 +211,7 @@ class TaskRunner:
             return encode(error_message(ErrorInfo(error_class=ErrorClass.BUG, type="unknown", message=text)))
 
     def _outcome(self, task: Task, message: Message, port: MessagePort) -> Message:
+        self._warned.clear()
         classifier = ErrorClassifier(lambda error: self._registry.classify(task.type, error))
         try:
             self._scrape(task, message, port)
@@ -198,7 +222,13 @@ class TaskRunner:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is an answer
-            return error_message(self._own(task, classifier.describe(error), error))
+            for text in self._warned:
+                error.add_note(f"warning: {text}")
+            info = self._own(task, classifier.describe(error), error)
+            if info.error_class is ErrorClass.SUSPECT:
+                with suppress(Exception, Cancelled):  # what it found is kept apart, if it can be
+                    port.flush()
+            return error_message(info)
         return {"kind": "done"}
 
     def _own(self, task: Task, info: ErrorInfo, error: BaseException) -> ErrorInfo:
@@ -215,12 +245,12 @@ class TaskRunner:
         params = validate(task.type, self._registry.parameters(task.type), task.params)
         wanted = sorted(self._registry.sections(task.type))
         granted = port.ask({"kind": "need", "sections": wanted})
+        known = {"task_id": task.id, "attempt": task.attempt}
+        logger = _Listening(logging.getLogger(f"ytworker.plugin.{task.type}"), known, self._warned)
         context = Context(
             task=task,
             port=port,
-            logger=logging.LoggerAdapter(
-                logging.getLogger(f"ytworker.plugin.{task.type}"), {"task_id": task.id, "attempt": task.attempt}
-            ),
+            logger=logger,
             deadline=to_datetime(granted["deadline"]),
             settings=self._registry.open(task.type, granted["sections"]),
             checkpoint=message["checkpoint"],
@@ -228,8 +258,10 @@ class TaskRunner:
         port.context = context
         with closing(drive(self._registry.scrape(task.type, params, context))) as scraped:
             for yielded in scraped:
-                port.item(as_item(yielded))
+                item = as_item(yielded)
+                port.item(item, context.expectations.look_at(item))
         port.flush()
+        context.expectations.judge(ended=True)
 
 
 def drive(scraped: Any) -> Generator[Any, None, None]:

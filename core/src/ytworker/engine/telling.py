@@ -81,9 +81,12 @@ def _tell_more(known: Mapping[str, Any], result: TaskResult, decision: Decision 
         if decision.pause or decision.cool_down:
             told = event(name, **{key: known[key] for key in keys})
             log.info("%s rests for %.0f s: %s", error.source, decision.delay, error.message, extra=told)
-    if result.suspect is not None:
-        told = event(LogEvent.ITEM_SUSPECT, **{key: known[key] for key in ("job_id", "queue", "worker", "items")})
-        log.info("the items of task %s are kept apart: %s", known["job_id"], result.suspect, extra=told)
+    if result.suspect is not None or result.apart:
+        count = len(result.apart) + (0 if result.suspect is None else len(result.data))
+        about = {key: known[key] for key in ("job_id", "queue", "worker")}
+        told = event(LogEvent.ITEM_SUSPECT, **about, items=count)
+        why = result.suspect or result.apart[0].reason
+        log.info("%d items of task %s are kept apart: %s", count, known["job_id"], why, extra=told)
 
 
 def _identity(claim: Claimed, url: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class WorkerDeps:
         queue: Where tasks come from.
         types: Names the task types to claim, asked before every claim.
         strategy: In which order, to begin with.
-        retry: What follows a failure.
+        retry: What follows a failure, by task type.
         clock: Integer UTC microseconds.
         lease_seconds: How long a silent worker keeps its tasks.
         random: Draws from [0, 1).
@@ -65,7 +65,7 @@ class WorkerDeps:
     types: Callable[[], Sequence[str]]
     clock: Clock
     strategy: ClaimingStrategy = LIFOStrategy
-    retry: RetryStrategy = field(default_factory=RetryStrategy)
+    retry: Callable[[str], RetryStrategy] = field(default=lambda _type: RetryStrategy())
     lease_seconds: float = 60.0
     random: Callable[[], float] = random.random
 
@@ -213,7 +213,7 @@ class BaseWorker(ABC):
 
     def _ending_of_failure(self, claim: Claim, result: TaskResult, error: ErrorInfo) -> tuple[Ending, Decision]:
         strikes = self._strikes(error)
-        decision = self._deps.retry.decide(
+        decision = self._deps.retry(claim.task.type).decide(
             error,
             attempt=claim.task.attempt,
             max_attempts=claim.task.max_attempts,
@@ -222,11 +222,12 @@ class BaseWorker(ABC):
         )
         version = result.plugin_version
         match decision:
-            case Retry(delay):
-                failure = Failure(claim=claim, error=error, retry_at=self._after(delay), plugin_version=version)
+            case Retry() | Bury():
+                retry_at = self._after(decision.delay) if isinstance(decision, Retry) else None
+                failure = Failure(
+                    claim=claim, error=error, retry_at=retry_at, plugin_version=version, apart=result.apart
+                )
                 return failure, decision
-            case Bury():
-                return Failure(claim=claim, error=error, retry_at=None, plugin_version=version), decision
             case Release():
                 return Return(claim=claim, reason=error.message), decision
             case Defer(delay):
@@ -265,6 +266,7 @@ def _completion(claim: Claim, result: TaskResult) -> Completion:
         outcome=result.outcome,
         items=result.data,
         suspect=result.suspect,
+        apart=result.apart,
         sources=result.sources,
         follow_ups=result.follow_ups,
     )

@@ -13,7 +13,7 @@ from ytworker.errors import (
     StoreMovedError,
     TaskNotFoundError,
 )
-from ytworker.model import Claim, ErrorInfo, NewTask, OnConflict, SourceState, UniqueWhile
+from ytworker.model import Claim, Doubted, ErrorInfo, NewTask, OnConflict, SourceState, UniqueWhile
 from ytworker.queue.grouping import GroupCommit
 from ytworker.queue.merging import as_record, content_hash, merge
 from ytworker.queue.naming import queue_name
@@ -62,6 +62,7 @@ __all__ = [
     "Completion",
     "CoolDown",
     "Deferral",
+    "Doubted",
     "Ending",
     "Enqueued",
     "ErrorInfo",

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 from ytworker.model import (
     Claim,
+    Doubted,
     ErrorClass,
     ErrorInfo,
     Item,
@@ -97,6 +98,7 @@ class Completion:
         outcome: How it ended; a task that an earlier attempt stored items for is not ``empty``.
         items: What it found since its last checkpoint.
         suspect: Why the items are doubted and kept apart, or None.
+        apart: More items, doubted one by one; they are kept apart, too.
         sources: Who answered well, and loses its strikes and its pause.
         follow_ups: The tasks that it asked for.
     """
@@ -105,18 +107,23 @@ class Completion:
     outcome: Outcome
     items: Sequence[Item] = ()
     suspect: str | None = None
+    apart: Sequence[Doubted] = ()
     sources: Collection[str] = ()
     follow_ups: Sequence[NewTask] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An attempt that failed: scheduled again for ``retry_at``; without one, or with no attempt left, a dead letter."""
+    """An attempt that failed: scheduled again for ``retry_at``; without one, or with no attempt left, a dead letter.
+
+    What it found and nobody may take for data (``apart``) is kept apart.
+    """
 
     claim: Claim
     error: ErrorInfo
     retry_at: Microseconds | None
     plugin_version: str | None = None
+    apart: Sequence[Doubted] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +266,9 @@ class ItemFilter:
 
     With ``task_id`` the items come in the order in which that task yielded them and carry its context; otherwise the
     most recently seen come first.
+
+    With ``suspect`` those come that were kept apart, the latest first: as they were yielded, with ``observed_at``, the
+    ``reason`` and the id of the task.
     """
 
     task_id: int | None = None
@@ -266,6 +276,7 @@ class ItemFilter:
     source: str | None = None
     kind: str | None = None
     limit: int | None = None
+    suspect: bool = False
 
 
 class TaskQueue(Protocol):
@@ -330,6 +341,7 @@ class TaskQueue(Protocol):
         value: Any,
         *,
         suspect: str | None = None,
+        apart: Sequence[Doubted] = (),
         follow_ups: Sequence[NewTask] = (),
     ) -> None:
         """Store the items and follow-up tasks so far together with the value that a retry will find."""

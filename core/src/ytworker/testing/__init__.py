@@ -6,14 +6,37 @@ from typing import TYPE_CHECKING, Any
 
 from ytworker.testing.clock import FakeClock
 from ytworker.testing.context import FakePort, make_context
+from ytworker.testing.http import Answer, FakeSite
 from ytworker.testing.memory import MemoryQueue
+from ytworker.testing.network import NetworkGuard, UndeclaredHostError, guarded_network
+from ytworker.testing.scraping import Scraping, collect
 
 if TYPE_CHECKING:
     from ytworker.testing.queue_conformance import QueueConformance
+    from ytworker.testing.worker_conformance import Sample, WorkerConformance
 
-__all__ = ["FakeClock", "FakePort", "MemoryQueue", "QueueConformance", "make_context"]
+__all__ = [
+    "Answer",
+    "FakeClock",
+    "FakePort",
+    "FakeSite",
+    "MemoryQueue",
+    "NetworkGuard",
+    "QueueConformance",
+    "Sample",
+    "Scraping",
+    "UndeclaredHostError",
+    "WorkerConformance",
+    "collect",
+    "guarded_network",
+    "make_context",
+]
 
-_SUITES = {"QueueConformance": "ytworker.testing.queue_conformance"}
+_SUITES = {
+    "QueueConformance": "ytworker.testing.queue_conformance",
+    "Sample": "ytworker.testing.worker_conformance",
+    "WorkerConformance": "ytworker.testing.worker_conformance",
+}
 
 
 def __getattr__(name: str) -> Any:

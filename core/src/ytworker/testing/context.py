@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ytworker.context import Context, Deferred
+from ytworker.context import Cancelled, Context, Deferred
 from ytworker.model import Task, TaskStatus
 
 
@@ -23,7 +23,8 @@ class FakePort:
         slept: Every wait inside the attempt, in seconds.
         suspected: Every reason given to ``context.suspect``.
         enqueued: (task type, params, options) of every follow-up.
-        stop: Set it to make ``context.cancelled`` true.
+        stop: Set it to make ``context.cancelled`` true; like the engine, it then ends the scrape at its next
+            ``progress`` or ``acquire``.
         cooling: Sources that answer ``acquire`` by deferring, with the reason.
     """
 
@@ -38,6 +39,7 @@ class FakePort:
 
     def progress(self, done: int, total: int | None, note: str | None) -> None:
         """See :meth:`ytworker.Context.progress`."""
+        self._stop()
         self.progressed.append((done, total, note))
 
     def checkpoint(self, value: Any) -> None:
@@ -46,6 +48,7 @@ class FakePort:
 
     def acquire(self, source: str, cost: int) -> None:
         """See :meth:`ytworker.Budget.acquire`."""
+        self._stop()
         if source in self.cooling:
             raise Deferred(datetime.now(UTC) + timedelta(hours=1), self.cooling[source])
         self.acquired.append((source, cost))
@@ -65,6 +68,11 @@ class FakePort:
     def cancelled(self) -> bool:
         """See :attr:`ytworker.Context.cancelled`."""
         return self.stop
+
+    def _stop(self) -> None:
+        if self.stop:
+            msg = "the worker is stopping"
+            raise Cancelled(msg)
 
 
 def make_context(

@@ -9,7 +9,7 @@ from typing import Any, Self
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ytworker.errors import StoreError, StoreMovedError
-from ytworker.model import Claim, Clock, Item, Microseconds, NewTask, Outcome, SourceState, Task, TaskStatus
+from ytworker.model import Claim, Clock, Doubted, Item, Microseconds, NewTask, Outcome, SourceState, Task, TaskStatus
 from ytworker.queue.protocol import (
     Attempt,
     ClaimRequest,
@@ -158,10 +158,13 @@ class SQLiteQueue(SettleOneByOne):
         value: Any,
         *,
         suspect: str | None = None,
+        apart: Sequence[Doubted] = (),
         follow_ups: Sequence[NewTask] = (),
     ) -> None:
         now = self._clock()
-        stored = Completion(claim=claim, outcome=Outcome.OK, items=items, suspect=suspect, follow_ups=follow_ups)
+        stored = Completion(
+            claim=claim, outcome=Outcome.OK, items=items, suspect=suspect, apart=apart, follow_ups=follow_ups
+        )
         texts = enqueueing.texts_of(follow_ups)
         self._refuse_moved()
         with self._database.write():

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, TypeGuard
 
-from ytworker.model import Claim, ErrorInfo, Microseconds, Outcome
+from ytworker.model import Claim, Doubted, ErrorInfo, Microseconds, Outcome
 from ytworker.queue.payload import encode_json
 from ytworker.queue.protocol import Completion, Deferral, Ending, Failure, Return
 from ytworker.queue.settling import stale_claim
@@ -71,7 +71,7 @@ def written(endings: Sequence[Ending]) -> Texts:
 
 def is_plain(ending: Ending) -> TypeGuard[Completion]:
     """Tell whether an ending is a completion with nothing to store: the common case, one statement for any number."""
-    return isinstance(ending, Completion) and not (ending.items or ending.sources or ending.follow_ups)
+    return isinstance(ending, Completion) and not (ending.items or ending.apart or ending.sources or ending.follow_ups)
 
 
 def complete_one(database: Database, ending: Completion, now: Microseconds) -> bool:
@@ -114,7 +114,7 @@ def _end(database: Database, ending: Ending, texts: list[str], now: Microseconds
 def _complete_with(database: Database, ending: Completion, texts: list[str], now: Microseconds) -> bool:
     if not _complete(database, ending, now):
         return False
-    _store(database, ending.claim, ending.items, ending.suspect, now)
+    _store(database, ending, now)
     enqueue_tasks(database, ending.follow_ups, texts, now)
     sources.forgive(database, ending.sources, now)
     return True
@@ -145,6 +145,7 @@ def _fail(database: Database, ending: Failure, now: Microseconds) -> bool:
     at, sql = (now, _KILL) if dies else (ending.retry_at, _RETRY)
     if not database.change(sql, (at, *_fence(ending.claim))):
         return False
+    items.keep_apart(database, ending.claim.task.id, ending.apart, now)
     _remember(database, ending.claim, ending.error, ending.plugin_version, now)
     if not dies:
         database.change(_WAITS_NO_MORE, (ending.claim.task.id,))
@@ -188,7 +189,7 @@ def save_checkpoint(
     kept = FLAG_ITEMS if stored.items and stored.suspect is None else 0
     if not _mark(database, claim, FLAG_RUN | kept):
         return False
-    _store(database, claim, stored.items, stored.suspect, now)
+    _store(database, stored, now)
     enqueue_tasks(database, stored.follow_ups, texts, now)
     database.change(_SAVE, (claim.task.id, text))
     return True
@@ -222,11 +223,13 @@ def _outcome(ending: Completion) -> Outcome:
     return Outcome.OK if stored and ending.outcome is Outcome.EMPTY else ending.outcome
 
 
-def _store(database: Database, claim: Claim, found: Sequence[Any], suspect: str | None, now: Microseconds) -> None:
+def _store(database: Database, ending: Completion, now: Microseconds) -> None:
+    task_id, suspect = ending.claim.task.id, ending.suspect
     if suspect is None:
-        items.store_items(database, claim.task.id, found, now)
+        items.store_items(database, task_id, ending.items, now)
     else:
-        items.keep_apart(database, claim.task.id, found, suspect, now)
+        items.keep_apart(database, task_id, [Doubted(item, suspect) for item in ending.items], now)
+    items.keep_apart(database, task_id, ending.apart, now)
 
 
 def _remember(

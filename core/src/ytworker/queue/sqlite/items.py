@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from ytworker.errors import StoreError
-from ytworker.model import Item, Microseconds, rfc3339
+from ytworker.model import Doubted, Item, Microseconds, rfc3339
 from ytworker.queue.merging import VERSIONED, as_record, content_hash, merge
 from ytworker.queue.protocol import ItemFilter
 from ytworker.queue.sqlite.database import Database
@@ -48,6 +48,13 @@ SELECT {_COLUMNS.format(context="NULL")} FROM item i
          SELECT h.item FROM hit h JOIN task_type t ON t.id = h.type WHERE t.name = ?3))
  ORDER BY i.last_seen_at DESC, i.no LIMIT ?4
 """
+_LIST_SUSPECTS = """
+SELECT record, observed_at, reason, task FROM suspect_item
+ WHERE (?1 IS NULL OR task = ?1)
+   AND (?2 IS NULL OR task IN (SELECT b.id FROM body b JOIN task_type t ON t.id = b.type WHERE t.name = ?2))
+   AND (?3 IS NULL OR json_extract(record, '$.source') = ?3) AND (?4 IS NULL OR json_extract(record, '$.kind') = ?4)
+ ORDER BY observed_at DESC, no LIMIT ?5
+"""
 
 _METRICS = ("views", "likes", "comments")
 
@@ -62,15 +69,19 @@ def store_items(database: Database, task_id: int, items: Sequence[Item], now: Mi
         database.change(_ADD_HIT, (task_id, position, number, json.dumps(context)))
 
 
-def keep_apart(database: Database, task_id: int, items: Sequence[Item], reason: str, now: Microseconds) -> None:
+def keep_apart(database: Database, task_id: int, doubted: Sequence[Doubted], now: Microseconds) -> None:
     """Store doubtful items where they overwrite nothing, inside a transaction of the caller's."""
-    for item in items:
-        database.change(_SUSPECT, (task_id, now, reason, json.dumps(item.model_dump(mode="json"))))
+    for each in doubted:
+        record = json.dumps(each.item.model_dump(mode="json"))
+        database.change(_SUSPECT, (task_id, now, each.reason, record))
 
 
 def list_items(database: Database, which: ItemFilter) -> Generator[dict[str, Any], None, None]:
     """Read stored items as JSON objects."""
     limit = -1 if which.limit is None else which.limit
+    if which.suspect:
+        yield from _list_suspects(database, which, limit)
+        return
     if which.task_id is not None:
         rows = database.stream(_OF_TASK, (which.task_id, limit))
     else:
@@ -83,6 +94,12 @@ def list_items(database: Database, which: ItemFilter) -> Generator[dict[str, Any
             "last_seen_at": rfc3339(last_seen),
             "last_changed_at": rfc3339(last_changed),
         }
+
+
+def _list_suspects(database: Database, which: ItemFilter, limit: int) -> Generator[dict[str, Any], None, None]:
+    values = (which.task_id, which.task_type, which.source, which.kind, limit)
+    for record, observed_at, reason, task_id in database.stream(_LIST_SUSPECTS, values):
+        yield {**_readable(record), "observed_at": rfc3339(observed_at), "reason": reason, "task": str(task_id)}
 
 
 def _readable(text: str) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from ytworker.errors import StoreError
 from ytworker.model import (
     Claim,
     Clock,
+    Doubted,
     Item,
     Microseconds,
     NewTask,
+    Outcome,
     SourceState,
     Task,
     TaskStatus,
@@ -23,6 +25,7 @@ from ytworker.queue import (
     Attempt,
     ClaimingStrategy,
     ClaimRequest,
+    Completion,
     Ending,
     Enqueued,
     Event,
@@ -130,10 +133,14 @@ class MemoryQueue(SettleOneByOne):
         value: Any,
         *,
         suspect: str | None = None,
+        apart: Sequence[Doubted] = (),
         follow_ups: Sequence[NewTask] = (),
     ) -> None:
+        stored = Completion(
+            claim=claim, outcome=Outcome.OK, items=items, suspect=suspect, apart=apart, follow_ups=follow_ups
+        )
         with self._hold(claim) as (transaction, task):
-            endings.save_checkpoint(transaction, task, items, value, suspect=suspect, follow_ups=follow_ups)
+            endings.save_checkpoint(transaction, task, stored, value)
 
     def progress(self, claim: Claim, done: int, total: int | None, note: str | None) -> None:
         with self._hold(claim) as (transaction, task):

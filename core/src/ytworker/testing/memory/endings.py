@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ytworker.errors import OrderNotOfferedError
-from ytworker.model import Claim, ErrorInfo, Item, NewTask, Outcome, TaskStatus
+from ytworker.model import Claim, Doubted, ErrorInfo, NewTask, Outcome, TaskStatus
 from ytworker.queue import (
     Attempt,
     ClaimRequest,
@@ -58,18 +58,11 @@ def held(transaction: Transaction, claim: Claim) -> StoredTask | None:
     return None
 
 
-def save_checkpoint(
-    transaction: Transaction,
-    task: StoredTask,
-    items: Sequence[Item],
-    value: Any,
-    *,
-    suspect: str | None,
-    follow_ups: Sequence[NewTask],
-) -> None:
+def save_checkpoint(transaction: Transaction, task: StoredTask, stored: Completion, value: Any) -> None:
     """Store what a task has found so far, and what a retry will find."""
     text = encode_json(value, "the checkpoint")
-    task = _store(transaction, task, items, suspect, follow_ups)
+    task = _store(transaction, task, stored)
+    _enqueue(transaction, stored.follow_ups)
     save(transaction, replace(task, checkpoint=text))
 
 
@@ -95,7 +88,7 @@ def _end(transaction: Transaction, ending: Ending) -> bool:
 
 
 def _complete(transaction: Transaction, task: StoredTask, ending: Completion) -> None:
-    task = _store(transaction, task, ending.items, ending.suspect, ending.follow_ups)
+    task = _store(transaction, task, ending)
     outcome = ending.outcome
     if outcome is Outcome.EMPTY and transaction.store.hits.get(task.id):
         outcome = Outcome.OK
@@ -110,9 +103,11 @@ def _complete(transaction: Transaction, task: StoredTask, ending: Completion) ->
         worker_id=worker_id,
         note=outcome.value,
     )
+    _enqueue(transaction, ending.follow_ups)  # now that its key is free: a follow-up may have the same one
 
 
 def _fail(transaction: Transaction, task: StoredTask, ending: Failure) -> None:
+    task = keep_apart(task, ending.apart, transaction.now)
     task = _add_error(transaction, task, ending.claim, ending.error, ending.plugin_version)
     worker_id, note = ending.claim.worker_id, ending.error.error_class.value
     if ending.retry_at is None or task.attempt >= task.max_attempts:
@@ -150,20 +145,18 @@ def _return(transaction: Transaction, task: StoredTask, ending: Return) -> None:
     let_wait(transaction, task, "returned", worker_id=ending.claim.worker_id, note=ending.reason)
 
 
-def _store(
-    transaction: Transaction,
-    task: StoredTask,
-    items: Sequence[Item],
-    suspect: str | None,
-    follow_ups: Sequence[NewTask],
-) -> StoredTask:
-    if suspect is not None:
-        task = keep_apart(task, items, suspect)
-    elif items:
-        store_items(transaction, task.id, items)
+def _store(transaction: Transaction, task: StoredTask, ending: Completion) -> StoredTask:
+    doubted = list(ending.apart)
+    if ending.suspect is not None:
+        doubted = [*(Doubted(item, ending.suspect) for item in ending.items), *doubted]
+    elif ending.items:
+        store_items(transaction, task.id, ending.items)
+    return keep_apart(task, doubted, transaction.now)
+
+
+def _enqueue(transaction: Transaction, follow_ups: Sequence[NewTask]) -> None:
     for follow_up in follow_ups:
         enqueue(transaction, follow_up)
-    return task
 
 
 def _add_error(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from ytworker.model import Item, rfc3339
+from ytworker.model import Doubted, Item, Microseconds, rfc3339
 from ytworker.queue import ItemFilter, as_record, content_hash, merge
 from ytworker.testing.memory.store import ItemKey, Store, StoredItem, StoredTask, Transaction
 
@@ -23,16 +23,29 @@ def store_items(transaction: Transaction, task_id: int, items: Sequence[Item]) -
     transaction.put(transaction.store.hits, task_id, hits)
 
 
-def keep_apart(task: StoredTask, items: Sequence[Item], reason: str) -> StoredTask:
+def keep_apart(task: StoredTask, doubted: Sequence[Doubted], now: Microseconds) -> StoredTask:
     """Give a task to which doubtful items are added, where they overwrite nothing."""
-    apart = tuple((reason, json.dumps(as_record(item))) for item in items)
+    apart = tuple((json.dumps(each.item.model_dump(mode="json")), now, each.reason) for each in doubted)
     return replace(task, kept_apart=(*task.kept_apart, *apart))
 
 
 def find_items(store: Store, which: ItemFilter) -> list[dict[str, Any]]:
     """Find stored items as JSON objects."""
+    if which.suspect:
+        return list(islice(_suspects(store, which), which.limit))
     found = _of_task(store, which.task_id) if which.task_id is not None else _latest(store, which)
     return [_show(item, context) for item, context in islice(found, which.limit)]
+
+
+def _suspects(store: Store, which: ItemFilter) -> Iterator[dict[str, Any]]:
+    """Give what was kept apart, the latest first."""
+    tasks = [each for each in store.tasks.values() if which.task_type in {None, each.type}]
+    chosen = [each for each in tasks if which.task_id in {None, each.id}]
+    apart = [(each.id, *kept) for each in chosen for kept in each.kept_apart]
+    for task_id, text, observed_at, reason in sorted(apart, key=lambda each: each[2], reverse=True):
+        record = json.loads(text)
+        if _fits((record["source"], record["kind"], record["id"]), which):
+            yield {**record, "observed_at": rfc3339(observed_at), "reason": reason, "task": str(task_id)}
 
 
 def _of_task(store: Store, task_id: int) -> Iterator[tuple[StoredItem, str]]:

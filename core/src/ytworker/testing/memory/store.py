@@ -28,7 +28,7 @@ class StoredTask:
         owner: The worker that holds it, or None.
         source: Whom a deferred task waits for.
         progress: done, total, note.
-        kept_apart: Reason and record of each item that was doubted.
+        kept_apart: Each item that was doubted as its JSON, with the moment and the reason.
     """
 
     id: int
@@ -50,7 +50,7 @@ class StoredTask:
     source: str | None = None
     checkpoint: str | None = None
     progress: tuple[int, int | None, str | None] | None = None
-    kept_apart: tuple[tuple[str, str], ...] = ()
+    kept_apart: tuple[tuple[str, Microseconds, str], ...] = ()
     errors: tuple[Attempt, ...] = ()
     events: tuple[Event, ...] = ()
 

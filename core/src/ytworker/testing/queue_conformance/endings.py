@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from ytworker.errors import PayloadError
-from ytworker.model import Claim, ErrorClass, ErrorInfo, Item, Outcome, TaskStatus
+from ytworker.model import Claim, ErrorClass, ErrorInfo, Item, Outcome, TaskStatus, UniqueWhile
 from ytworker.queue import (
     Attempt,
     ClaimRequest,
     CoolDown,
+    Enqueued,
     FIFOStrategy,
     Return,
     TaskFilter,
@@ -82,6 +83,17 @@ class EndingTests(OneClaim):
         assert (scheduled.state, queued.state) == (TaskStatus.SCHEDULED, TaskStatus.QUEUED)
         assert queued.params == {"n": 1}
         assert [task.id for task in others] == [known]
+
+    @pytest.mark.parametrize("unique", UniqueWhile)
+    def test_a_follow_up_may_have_the_key_of_the_task_that_completes(
+        self, queue: TaskQueue, worker: int, unique: UniqueWhile
+    ) -> None:
+        again = new(key="daily", unique=unique)
+        (number,) = put(queue, again)
+        queue.finish(take_one(queue, worker), [], Outcome.EMPTY, follow_ups=[again])
+        (follow_up,) = listed(queue, states=[TaskStatus.QUEUED])
+        assert follow_up != number
+        assert queue.enqueue([again]) == [Enqueued(follow_up, created=False)]
 
     def test_a_failure_is_recorded_and_its_retry_scheduled(
         self, queue: TaskQueue, claim: Claim, clock: FakeClock

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from ytworker.model import Item, ItemContext, MetricPrecision, Metrics, Outcome, rfc3339
-from ytworker.queue import ItemFilter, TaskFilter, TaskQueue
+from ytworker.model import Doubted, Item, ItemContext, MetricPrecision, Metrics, Outcome, rfc3339
+from ytworker.queue import Completion, Failure, ItemFilter, TaskFilter, TaskQueue
 from ytworker.testing.clock import FakeClock
-from ytworker.testing.queue_conformance.base import LEASE, Suite, new, put, stored, take_one
+from ytworker.testing.queue_conformance.base import FAILURE, LEASE, Suite, new, put, stored, take_one
 
 
 def item(number: object = "a", **fields: Any) -> Item:
@@ -120,6 +120,37 @@ class ItemTests(Suite):
         queue.checkpoint(claim, [item("good")], 1)
         queue.checkpoint(claim, [item("bad")], 2, suspect="odd")
         assert stored(queue) == stored(queue, task_id=claim.task.id) == ["good"]
+
+    def test_single_doubtful_items_are_kept_apart_and_the_others_stored(self, queue: TaskQueue, worker: int) -> None:
+        number = scrape(queue, item("a", title="good"))
+        (second,) = put(queue)
+        claim = take_one(queue, worker)
+        queue.checkpoint(claim, [item("b")], 1, apart=[Doubted(item("a"), "no title")])
+        ending = Completion(claim=claim, outcome=Outcome.OK, items=[item("c")], apart=[Doubted(item("d"), "no title")])
+        assert queue.settle([ending]).stale == []
+        assert (stored(queue, task_id=number), stored(queue, task_id=second)) == (["a"], ["b", "c"])
+        assert [each["title"] for each in queue.items(ItemFilter(task_id=number))] == ["good"]
+        assert stored(queue, task_id=second, suspect=True) == ["a", "d"]
+
+    def test_what_a_failed_attempt_found_is_kept_apart(self, queue: TaskQueue, worker: int, clock: FakeClock) -> None:
+        put(queue)
+        claim = take_one(queue, worker)
+        failure = Failure(claim=claim, error=FAILURE, retry_at=None, apart=[Doubted(item("a"), "hollow")])
+        assert queue.settle([failure]).stale == []
+        assert stored(queue) == []
+        (found,) = queue.items(ItemFilter(suspect=True))
+        assert (found["id"], found["reason"], found["task"]) == ("a", "hollow", str(claim.task.id))
+        assert found["observed_at"] == rfc3339(clock())
+
+    def test_what_is_kept_apart_can_be_asked_for(self, queue: TaskQueue, clock: FakeClock) -> None:
+        first = scrape(queue, item("a"), Item(source="vimeo", id="b"), suspect="odd")
+        clock.advance(1)
+        scrape(queue, item("c"), Item(source="youtube", kind="playlist", id="d"), kind="search", suspect="odd")
+        assert stored(queue, suspect=True) == ["c", "d", "a", "b"]
+        assert stored(queue, suspect=True, task_id=first) == ["a", "b"]
+        assert stored(queue, suspect=True, task_type="search", limit=1) == ["c"]
+        assert stored(queue, suspect=True, source="youtube", kind="video") == ["c", "a"]
+        assert stored(queue, suspect=True, task_type="' OR 1") == []
 
     def test_a_text_that_was_cut_in_the_middle_of_a_character_is_stored(self, queue: TaskQueue) -> None:
         scrape(queue, item(title="cut \ud83d", tags=("\ud83d",), extra={"x": "\ud83d"}))
