@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from packaging_helpers import FOLDERS, Fresh
+from packaging_helpers import FOLDERS, Fresh, uv
 
 Make = Callable[[], Fresh]
 
@@ -59,12 +59,12 @@ def test_a_newcomer_ships_a_plugin(built: Path, fresh: Make) -> None:
     environment.install("ytworker", find=built)
     environment("ytworker", "plugins", "new", "ytworker-stars", "--task-type", "star_scrape")
     project = environment.home / "ytworker-stars"
-    environment.install("--editable", project, "mypy", "pytest", "ruff", "hatchling", "uv", find=built)
+    environment.install("--editable", project, "mypy", "pytest", "ruff", "hatchling", find=built)
     assert " failed" not in environment("python", "-m", "pytest", project, "-c", project / "pyproject.toml").stdout
     environment("python", "-m", "mypy", "--config-file", project / "pyproject.toml", project / "src", project / "tests")
     environment("ruff", "check", project)
     environment("ruff", "format", "--check", project)
-    environment("uv", "build", "--no-build-isolation", "--out-dir", environment.home / "dist", project)
+    uv("build", "--no-build-isolation", "--python", environment.python, "--out-dir", environment.home / "dist", project)
     (wheel,) = (environment.home / "dist").glob("*.whl")
     user = fresh()
     user.install(wheel, find=built)
