@@ -42,7 +42,7 @@ PACKAGES = {member: member.replace("-", "_") for member in ALL} | {"core": "ytwo
 FOLDERS = {member: needs[-1].partition("[")[0] for member, needs in ALL.items()}
 EVERYTHING = list(dict.fromkeys(part for parts in MEMBERS.values() for part in parts))
 
-BENCH_TOOLS = ["huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0"]
+BENCH_TOOLS = ["huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0", "uv>=0.9"]
 TEST_TOOLS = ["coverage>=7.10", "hypothesis>=6.100", "pytest>=8.3"]
 BUILD_TOOLS = ["hatchling>=1.27", "packaging>=24", "pytest>=8.3", "uv>=0.9"]
 DOCS_TOOLS = ["furo>=2025.9", "myst-parser>=5", "sphinx>=9", "sphinxcontrib-mermaid>=1.2"]
@@ -125,6 +125,7 @@ def bench(session: nox.Session) -> None:
     session.install(*BENCH_TOOLS)
     rounds = ["--rounds", "5"] if "--quick" in session.posargs else []
     session.run("python", "tests/benchmarks/start.py", *rounds)
+    session.run("python", "tests/benchmarks/plugins.py", *rounds)
     session.run("python", "tests/benchmarks/queues.py", *session.posargs)
 
 
