@@ -29,7 +29,8 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from ytworker.errors import SettingsError
 from ytworker.name_lists import NameList
-from ytworker.redaction import masked, remember
+from ytworker.redaction import masked, remember, remember_secrets
+from ytworker.secret_references import resolve_all
 
 APP = "ytworker"
 PREFIX = "YTWORKER_"
@@ -326,14 +327,17 @@ def variable(*path: str) -> str:
 def decode_section(name: str, model: type[Model], raw: Mapping[str, Any]) -> Model:
     """Turn the raw values of ``[plugins.NAME]`` into the plugin's model.
 
-    What came from the environment is text: lists and tables in it are JSON, a list may also be comma-separated.
+    What came from the environment is text: lists and tables in it are JSON, a list may also be comma-separated. What
+    refers to a secret is looked up here, in the process that needs it, and learnt by heart.
 
     Raises:
-        SettingsError: A value does not fit, or nothing reads it. The message names the setting and its variable.
+        SettingsError: A value does not fit, nothing reads it, or a secret is not where the setting says. The message
+            names the setting and its variable.
     """
     remember(raw)
+    values = {key: _looked_up(name, key, _decode(model, key, value)) for key, value in raw.items()}
     try:
-        return model.model_validate({key: _decode(model, key, value) for key, value in raw.items()})
+        return model.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(('plugins', name, *map(str, problem['loc'])))}: {problem['msg']} "
@@ -341,6 +345,16 @@ def decode_section(name: str, model: type[Model], raw: Mapping[str, Any]) -> Mod
             for problem in error.errors(include_url=False, include_input=False, include_context=False)
         )
         raise SettingsError(problems) from None
+
+
+def _looked_up(name: str, key: str, value: Any) -> Any:
+    try:
+        whole, secrets = resolve_all(value)
+    except ValueError as error:
+        msg = f"plugins.{name}.{key} (also {variable('plugins', name, key)}) refers to a secret, but {error}"
+        raise SettingsError(msg) from None
+    remember_secrets(secrets)
+    return whole
 
 
 def _decode(model: type[BaseModel], key: str, value: Any) -> Any:

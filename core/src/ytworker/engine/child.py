@@ -22,6 +22,7 @@ from ytworker.engine.runner import Exchange, TaskRunner
 from ytworker.model import ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import USABLE, PluginKind, Policy, discover
 from ytworker.plugins.registry import PluginRegistry
+from ytworker.redaction import redact
 
 MAX_LOG = 16_000
 MIB = 1 << 20
@@ -104,7 +105,7 @@ class WireHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record."""
         with suppress(Exception):  # a log that cannot be written is no reason to fail
-            text = clean(self.format(record))[:MAX_LOG]
+            text = redact(clean(self.format(record)))[:MAX_LOG]
             self._wire.tell(encode({"kind": "log", "level": record.levelno, "name": record.name, "text": text}))
 
 

@@ -24,6 +24,7 @@ from ytworker.model import ErrorClass, ErrorInfo, Item, Task, to_datetime, to_mi
 from ytworker.plugins.discovery import USABLE
 from ytworker.plugins.parameters import as_json, validate
 from ytworker.plugins.registry import PluginRegistry
+from ytworker.redaction import redact
 
 Exchange = Callable[[str], str]
 Sleep = Callable[[float], None]
@@ -104,7 +105,7 @@ class MessagePort:
     def progress(self, done: int, total: int | None, note: str | None) -> None:
         """See :class:`ytworker.context.Port`."""
         whole = None if total is None else _countable(total)
-        words = None if note is None else str(note)
+        words = None if note is None else redact(str(note))  # here, because only here the secrets are known
         self.ask({"kind": "progress", "done": _countable(done), "total": whole, "note": words})
 
     def checkpoint(self, value: Any) -> None:
@@ -132,7 +133,7 @@ class MessagePort:
 
     def suspect(self, reason: str) -> None:
         """See :class:`ytworker.context.Port`."""
-        self.ask({"kind": "suspect", "reason": reason})
+        self.ask({"kind": "suspect", "reason": redact(str(reason))})
 
     def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         """See :class:`ytworker.context.Port`."""
@@ -216,7 +217,7 @@ class TaskRunner:
         try:
             self._scrape(task, message, port)
         except Deferred as deferred:
-            return {"kind": "deferred", "until": to_microseconds(deferred.until), "reason": str(deferred)}
+            return {"kind": "deferred", "until": to_microseconds(deferred.until), "reason": redact(str(deferred))}
         except Cancelled as cancelled:
             return {"kind": "deferred", "until": None, "reason": str(cancelled)}
         except KeyboardInterrupt:
