@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
+from ytworker import errors, testing
 from ytworker.cli.app import _BUILTIN
+from ytworker.errors import TaskError
 from ytworker.logs import KEYS, LogEvent
-from ytworker.settings import Settings
+from ytworker.model import ErrorClass
+from ytworker.settings import RetrySettings, Settings
+from ytworker.testing.worker_conformance import vars_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts)]
@@ -111,8 +115,28 @@ def test_every_page_of_how_to_is_on_the_map() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["durability", "orders", "aging_seconds", "events", "keep_completed_days", "keep_dead_days", "strategy"]
+    "name",
+    ["durability", "orders", "aging_seconds", "events", "keep_completed_days", "keep_dead_days", "strategy", "retry"],
 )
 def test_every_setting_of_the_queue_is_explained(name: str) -> None:
     assert name in Settings.model_fields
     assert any(f"`{name}" in page.read_text("utf-8") for page in PAGES)
+
+
+ERRORS = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
+TESTING = (ROOT / "docs" / "reference" / "testing.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", [*ErrorClass, *RetrySettings.model_fields])
+def test_every_class_and_key_of_a_retry_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in ERRORS
+
+
+def test_every_error_that_a_plugin_may_raise_is_documented() -> None:
+    names = [name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, TaskError)]
+    assert [name for name in names if name != "TaskError" and f"`{name}`" not in ERRORS] == []
+
+
+@pytest.mark.parametrize("name", [*testing.__all__, *vars_of(testing.WorkerConformance)])
+def test_everything_for_tests_is_documented(name: str) -> None:
+    assert f"`{name}" in TESTING

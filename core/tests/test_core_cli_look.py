@@ -143,7 +143,7 @@ def test_one_task_is_shown_with_its_attempts(program: Program, zoo: Zoo) -> None
     program("enqueue", "demo", "--max-attempts", "1")
     program("run", "--until-empty")
     task = shown(program, "tasks", "show", "1")
-    assert list(task) == [*SHAPE, "items", "attempts", "events"]
+    assert list(task) == [*SHAPE, "items", "kept_apart", "attempts", "events"]
     (attempt,) = task["attempts"]
     assert (attempt["attempt"], attempt["error_class"], attempt["type"]) == (1, "bug", "builtins.KeyError")
     assert (attempt["plugin_version"], attempt["worker"].isdigit()) == ("3.1", True)

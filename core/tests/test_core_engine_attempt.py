@@ -588,3 +588,16 @@ def test_an_item_with_half_a_character_is_stored(scrape: Any, queue: SQLiteQueue
     else:
         assert "title" in failed(done).message
     json.dumps(list(queue.items(ItemFilter())))
+
+
+def test_a_deferral_in_a_group_of_async_tasks_is_a_deferral(scrape: Any) -> None:
+    body = (
+        "import asyncio\n"
+        "from datetime import UTC, datetime, timedelta\n"
+        "async def waits():\n    context.defer(datetime.now(UTC) + timedelta(days=9), 'not yet')\n"
+        "async def both():\n"
+        "    async with asyncio.TaskGroup() as group:\n        group.create_task(waits())\n    return []\n"
+        "return both()"
+    )
+    task = scrape(body).task
+    assert (task.state, task.attempt, task.reason) == (TaskStatus.SCHEDULED, 0, "not yet")

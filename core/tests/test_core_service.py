@@ -578,3 +578,17 @@ def test_a_taxonomy_sees_what_a_scrape_warned_of(zoo: Zoo, make_service: MakeSer
     zoo.worker("demo", "context.logger.warning('deleted')\nraise ValueError('x')", extra=taxonomy)
     service = make_service()
     assert service.scrape(service.check("demo", {})).error.error_class is ErrorClass.GONE
+
+
+def test_run_and_config_tell_of_retries(program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    zoo.worker("demo")
+    monkeypatch.setenv("YTWORKER_RETRY__DEMMO__BASE", "2")
+    done = program("run", "--until-empty", "--inline")
+    assert "retry.demmo in the settings is no task type; did you mean retry.demo?" in done.err
+    assert "nothing reads" not in done.err
+    (base,) = [row for row in json.loads(program("config", "show", "--json").out) if row["name"] == "retry.demmo.base"]
+    assert (base["value"], base["origin"]) == (2.0, "YTWORKER_RETRY__DEMMO__BASE")
+    monkeypatch.setenv("YTWORKER_RETRY__DEMO__GROWHT", "linear")
+    refused = program("run", "--until-empty")
+    assert refused.code == 2
+    assert "YTWORKER_RETRY__DEMO__GROWHT" in refused.err

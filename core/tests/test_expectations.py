@@ -229,6 +229,8 @@ def test_what_is_kept_apart_can_be_listed(program: Program, zoo: Zoo) -> None:
     assert len(json.loads(program("items", "list", "--json").out)) == 3
     (apart,) = json.loads(program("items", "list", "--suspect", "--json").out)
     assert (apart["id"], apart["reason"], apart["task"]) == ("0", "no title", "1")
+    task = json.loads(program("tasks", "show", "1", "--json").out)
+    assert (task["items"], task["kept_apart"]) == (3, 1)
     table = program("items", "list", "--suspect", "--task", "1").out
     assert "no title" in table
     assert "WHY" in table

@@ -74,7 +74,7 @@ BROKEN = {
     "heavy": Broken(
         "the_import_is_light", "imports requests; import it inside of scrape()", more="import requests\n"
     ),
-    "wide": Broken("the_import_is_light", "at most 3 are fine", more="import json, xmlrpc.server, turtledemo\n",
+    "wide": Broken("the_import_is_light", "at most 3 are fine", more="import json, xmlrpc.server\n",
                    samples=f"{SAMPLES}\n    max_modules = 3"),
     "misnamed": Broken(
         "the_plugin_loads_under_its_name", "answers 'other', but the entry point is named 'misnamed'",

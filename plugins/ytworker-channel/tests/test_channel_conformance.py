@@ -13,10 +13,14 @@ from ytworker_ytdlp.testing import FakeYouTube
 class TestChannelConformance(WorkerConformance):
     task_type = "channel_scrape"
     samples = (
-        Sample(params={"channel_url": "@sample", "top_n": 8, "content": "videos", "depth": "list"}, name="list"),
-        Sample(params={"channel_url": "@sample", "top_n": 6, "content": "videos", "depth": "full"}, name="full"),
-        Sample(params={"channel_url": "@silent", "content": "videos", "depth": "list"}, empty=True, name="silent"),
-        Sample(params={"channel_url": "@nobody", "depth": "list"}, fails=ErrorClass.GONE, name="nobody"),
+        Sample(params={"channel_url": "@Conformance", "top_n": 8, "content": "videos", "depth": "list"}, name="list"),
+        Sample(params={"channel_url": "@Conformance", "top_n": 6, "content": "videos", "depth": "full"}, name="full"),
+        Sample(
+            params={"channel_url": "@ConformanceSilent", "content": "videos", "depth": "list"},
+            empty=True,
+            name="silent",
+        ),
+        Sample(params={"channel_url": "@ConformanceNobody", "depth": "list"}, fails=ErrorClass.GONE, name="nobody"),
     )
     failures = (
         (ThrottledError("slow down", source="youtube"), ErrorClass.THROTTLED),
@@ -28,6 +32,6 @@ class TestChannelConformance(WorkerConformance):
 
     @pytest.fixture
     def plugin_settings(self, youtube: FakeYouTube) -> Mapping[str, Mapping[str, Any]]:
-        youtube.add_channel("@sample", title="Sample", videos=12)
-        youtube.add_channel("@silent", title="Silent", videos=0)
+        youtube.add_channel("@Conformance", title="Sample", videos=12)
+        youtube.add_channel("@ConformanceSilent", title="Silent", videos=0)
         return {"ytdlp": youtube.settings()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 
 from ytworker import GoneError, Item, PermanentError, RetryableError, SuspectError, ThrottledError
 from ytworker.context import Deferred
-from ytworker.testing import FakePort, make_context
+from ytworker.testing import FakePort, collect, make_context
 from ytworker_channel import ChannelParameters, YouTubeChannelWorker
 from ytworker_channel import worker as worker_module
+from ytworker_channel.lists import Found, open_list
 from ytworker_ytdlp import Session, YtdlpSettings, identity
 from ytworker_ytdlp.testing import DEFAULT_NOW, FakeChannel, FakeYouTube, rounded
 
@@ -419,3 +421,62 @@ def test_nothing_is_asked_before_the_first_item_is_wanted(
     worker.scrape(ChannelParameters(channel_url="@NASA"), make_context(settings={"ytdlp": settings}, port=port))
     assert youtube.requests == []
     worker.close()
+
+
+# --- what is expected of a list -------------------------------------------------------------------------------------
+
+
+def untitled(found: Found, *places: int) -> Found:
+    items = [item.model_copy(update={"title": None}) if n in places else item for n, item in enumerate(found.items)]
+    return replace(found, items=iter(items))
+
+
+@pytest.mark.parametrize(("places", "apart"), [((3,), 1), ((1, 2, 3), 8)])
+def test_r7_a_list_without_titles_is_kept_apart(
+    worker: YouTubeChannelWorker,
+    settings: YtdlpSettings,
+    youtube: FakeYouTube,
+    port: FakePort,
+    monkeypatch: pytest.MonkeyPatch,
+    places: tuple[int, ...],
+    apart: int,
+) -> None:
+    youtube.add_channel("@Untitled", videos=8)
+    monkeypatch.setattr(worker_module, "open_list", lambda *arguments: untitled(open_list(*arguments), *places))
+    params = ChannelParameters(channel_url="@Untitled", top_n=8, content="videos", depth="list")
+    context = make_context(settings={"ytdlp": settings}, port=port)
+    done = collect(lambda given: worker.scrape(params, given), context, port)
+    assert (len(done.items), len(done.apart)) == (8 - apart, apart)
+    assert (done.raised is None) is (apart == 1)
+
+
+@pytest.mark.parametrize(("odd", "apart", "asked"), [((2,), 1, 1), ((1, 2, 3, 4), 6, 4), ((), 0, 0)])
+def test_r7_r8_one_video_that_is_mixed_up_takes_no_other_with_it(
+    worker: YouTubeChannelWorker,
+    settings: YtdlpSettings,
+    youtube: FakeYouTube,
+    port: FakePort,
+    monkeypatch: pytest.MonkeyPatch,
+    odd: tuple[int, ...],
+    apart: int,
+    asked: int,
+) -> None:
+    channel = youtube.add_channel("@MixedUp", videos=6)
+    wrong = {channel.videos[place].id for place in odd}
+    read, again = worker_module.read_video_or_stub, []
+
+    def mixed_up(session: Session, video_id: str) -> Item:
+        if video_id in wrong:
+            again.append(video_id)
+            message = f"video {video_id}: the answer is about 'another'"
+            raise SuspectError(message)
+        return read(session, video_id)
+
+    monkeypatch.setattr(worker_module, "read_video_or_stub", mixed_up)
+    params = ChannelParameters(channel_url="@MixedUp", top_n=6, content="videos", depth="full")
+    context = make_context(settings={"ytdlp": settings}, port=port)
+    done = collect(lambda given: worker.scrape(params, given), context, port)
+    assert (len(done.items), len(done.apart)) == (6 - apart, apart)
+    assert len(again) == 2 * asked
+    suspects = {each.item.id: each.item.extra["suspect"] for each in done.apart if "suspect" in each.item.extra}
+    assert suspects == {video: f"video {video}: the answer is about 'another'" for video in wrong}

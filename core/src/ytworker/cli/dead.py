@@ -1,24 +1,12 @@
 """``ytworker dead``: look at dead letters, queue them again, delete them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
-from ytworker.cli.filters import (
-    Before,
-    Classes,
-    DryRun,
-    Everything,
-    Fingerprints,
-    Ids,
-    Limit,
-    Since,
-    Types,
-    refuse_unclear,
-    task_filter,
-)
+from ytworker.cli.filters import DryRun, Everything, Limit, chooses_failures, refuse_unclear
 from ytworker.cli.lazy import make_app
 from ytworker.cli.output import counted, emit_json, in_local_time, note, show_table
 from ytworker.cli.shapes import shape_of
@@ -43,25 +31,18 @@ def group() -> None:
 
 
 @app.command("list")
-def list_dead(  # noqa: PLR0913, PLR0917 - each is an option that people type
+@chooses_failures
+def list_dead(
     ctx: typer.Context,
-    classes: Classes = None,
-    types: Types = None,
-    since: Since = None,
-    before: Before = None,
-    fingerprints: Fingerprints = None,
-    ids: Ids = None,
+    which: TaskFilter,
     limit: Limit = _SHOWN,
     flat: Annotated[bool, typer.Option("--flat", help="One line for each task, newest first.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List dead letters by their cause, the most frequent first; --flat lists the tasks."""
-    which = task_filter(
-        classes=classes, types=types, since=since, before=before, fingerprints=fingerprints, ids=ids, limit=limit
-    )
     with _service(ctx) as service:
-        tasks = service.tasks(_dead(which)) if flat else []
-        groups = [] if flat else service.dead_letters(replace(which, limit=None))
+        tasks = service.tasks(_dead(replace(which, limit=limit))) if flat else []
+        groups = [] if flat else service.dead_letters(which)
     if json:
         emit_json([shape_of(task) for task in tasks] if flat else [_shape(group) for group in groups[:limit]])
     elif tasks:
@@ -69,7 +50,7 @@ def list_dead(  # noqa: PLR0913, PLR0917 - each is an option that people type
         note("`ytworker dead show ID` shows every attempt, `ytworker dead requeue` queues them again")
     elif groups:
         _show_groups(groups, limit)
-    elif which == TaskFilter(limit=limit):
+    elif which == TaskFilter():
         note("no dead letters: every task that ended, ended well")
     else:
         note("no such dead letter; `ytworker dead list` without options lists all")
@@ -124,19 +105,9 @@ def show(
 
 
 @app.command()
-def requeue(  # noqa: PLR0913, PLR0917 - each is an option that people type
-    ctx: typer.Context,
-    classes: Classes = None,
-    types: Types = None,
-    since: Since = None,
-    before: Before = None,
-    fingerprints: Fingerprints = None,
-    ids: Ids = None,
-    everything: Everything = False,
-    dry_run: DryRun = False,
-) -> None:
+@chooses_failures
+def requeue(ctx: typer.Context, which: TaskFilter, everything: Everything = False, dry_run: DryRun = False) -> None:
     """Queue dead letters again. All their attempts are before them, and their history stays."""
-    which = task_filter(classes=classes, types=types, since=since, before=before, fingerprints=fingerprints, ids=ids)
     refuse_unclear(which, everything=everything, hint=_HINT)
     with _service(ctx) as service:
         if dry_run:
@@ -146,23 +117,13 @@ def requeue(  # noqa: PLR0913, PLR0917 - each is an option that people type
     note(f"{_letters(done.count)} queued again" + ("; `ytworker run` does what is queued" if done.count else ""))
     if done.skipped:
         note(f"{_letters(done.skipped)} left: a live task has the key of each; wait until it has ended, or cancel it")
-    _insist(ids, done.count)
+    _insist(which.ids, done.count)
 
 
 @app.command()
-def purge(  # noqa: PLR0913, PLR0917 - each is an option that people type
-    ctx: typer.Context,
-    classes: Classes = None,
-    types: Types = None,
-    since: Since = None,
-    before: Before = None,
-    fingerprints: Fingerprints = None,
-    ids: Ids = None,
-    everything: Everything = False,
-    dry_run: DryRun = False,
-) -> None:
+@chooses_failures
+def purge(ctx: typer.Context, which: TaskFilter, everything: Everything = False, dry_run: DryRun = False) -> None:
     """Delete dead letters for good. Their history goes with them; items that they stored stay."""
-    which = task_filter(classes=classes, types=types, since=since, before=before, fingerprints=fingerprints, ids=ids)
     refuse_unclear(which, everything=everything, hint=_HINT)
     with _service(ctx) as service:
         if dry_run:
@@ -170,7 +131,7 @@ def purge(  # noqa: PLR0913, PLR0917 - each is an option that people type
             return
         count = service.purge(_dead(which))
     note(f"{_letters(count)} deleted" + ("; `ytworker db vacuum` gives the space back to the disk" if count else ""))
-    _insist(ids, count)
+    _insist(which.ids, count)
 
 
 def _service(ctx: typer.Context) -> Service:
@@ -196,7 +157,7 @@ def _preview(service: Service, which: TaskFilter, count_of: Callable[[TaskFilter
     note(f"{least}{_letters(count)} would be {done}; nothing was changed")
 
 
-def _insist(ids: Sequence[int] | None, count: int) -> None:
+def _insist(ids: Collection[int] | None, count: int) -> None:
     """Leave as failed where somebody named tasks and not all of them were dead letters."""
     missing = len(set(ids or ())) - count
     if ids and missing > 0:

@@ -1,7 +1,8 @@
 """The options that choose tasks, the same for every command that takes them."""
 
-from collections.abc import Collection
-from typing import Annotated
+import inspect
+from collections.abc import Callable, Collection
+from typing import Annotated, Any
 
 import typer
 
@@ -62,6 +63,33 @@ def task_filter(
         ended_before=past(before, "--before"),
         limit=limit,
     )
+
+
+# What a command of `ytworker dead` chooses by; typer reads it as a part of the command's signature.
+_CHOOSING = {
+    "classes": Classes, "types": Types, "since": Since, "before": Before, "fingerprints": Fingerprints, "ids": Ids,
+}  # fmt: skip
+
+
+def chooses_failures(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that choose among failed tasks.
+
+    Args:
+        command: Called with the context, the filter that was typed and its own options.
+    """
+    context, _, *own = inspect.signature(command).parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [inspect.Parameter(name, keyword, annotation=kind, default=None) for name, kind in _CHOOSING.items()]
+
+    def call(ctx: typer.Context, **values: Any) -> None:
+        chosen = {name: values.pop(name) for name in _CHOOSING}
+        command(ctx, task_filter(**chosen), **values)
+
+    call.__name__, call.__doc__ = command.__name__, command.__doc__
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [context, *options, *(each.replace(kind=keyword) for each in own)]
+    )
+    return call
 
 
 def refuse_unclear(which: TaskFilter, *, everything: bool, hint: str) -> None:

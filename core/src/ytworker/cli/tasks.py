@@ -1,6 +1,6 @@
 """``ytworker tasks``: look at tasks, cancel them, do them again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -156,11 +156,12 @@ def show_task(service: Service, task: Task, *, json: bool) -> None:
     """Print one task with its history."""
     attempts, events = service.queue.attempts(task.id), service.events(task.id)
     items = sum(1 for _ in service.items(ItemFilter(task_id=task.id)))
+    apart = sum(1 for _ in service.items(ItemFilter(task_id=task.id, suspect=True)))
     if json:
         history = {"attempts": [_attempt(each) for each in attempts], "events": [_event(each) for each in events]}
-        emit_json({**shape_of(task), "items": items, **history})
+        emit_json({**shape_of(task), "items": items, "kept_apart": apart, **history})
     else:
-        _show(task, attempts, events, items)
+        _show(task, attempts, events, {"items": items, "kept_apart": apart})
 
 
 def _living(service: Service, ids: Sequence[int]) -> list[int]:
@@ -213,13 +214,13 @@ def _short(value: Any) -> str:
     return text if len(text) <= _PARAMS_SHOWN else text[: _PARAMS_SHOWN - 1] + "…"
 
 
-def _show(task: Task, attempts: Sequence[Attempt], events: Sequence[Event], items: int) -> None:
+def _show(task: Task, attempts: Sequence[Attempt], events: Sequence[Event], found: Mapping[str, int]) -> None:
     facts = shape_of(task)
     for name in ("error", "error_class", "fingerprint", "params"):
         facts.pop(name)
     again = [event for event in events if event.kind == "requeued"]
     lineage = f"{counted(len(again), 'time')}, last {in_local_time(again[-1].at)}" if again else None
-    show_facts([*facts.items(), ("params", as_json(shown_params(task))), ("items", items), ("requeued", lineage)])
+    show_facts([*facts.items(), ("params", as_json(shown_params(task))), *found.items(), ("requeued", lineage)])
     for attempt in attempts:
         emit("")
         show_facts(_attempt(attempt).items())

@@ -175,8 +175,9 @@ class Attempt:
             limit = f"{MAX_ITEMS} items or {MAX_BYTES >> 20} MiB between two checkpoints"
             cure = "call context.checkpoint.save(...) now and then: it stores what was yielded"
             return {"error": f"scrape() yielded more than {limit}; {cure}"}
+        doubts = message.get("doubts", {})
         for place, each in enumerate(message["items"]):
-            item, doubt = Item.model_validate(each), message["doubts"].get(str(place))
+            item, doubt = Item.model_validate(each), doubts.get(str(place))
             if doubt is None:
                 self._items.append(item)
             else:

@@ -2,6 +2,7 @@
 
 To the child go ``task`` and the replies; from the child come ``need``, ``items``, ``checkpoint``, ``progress``,
 ``acquire``, ``enqueue``, ``suspect`` and ``poll``, and at the end exactly one of ``done``, ``failed`` and ``deferred``.
+With ``items`` come ``doubts``: why single ones of them, by their place, are to be kept apart.
 Each is answered by one object; ``{"stop": reason}`` in an answer ends the scrape, ``{"error": …}`` raises in it, and so
 does ``{"type": …, "problems": […]}``, which tells what is wrong with the parameters of a follow-up task.
 

@@ -216,13 +216,13 @@ class TaskRunner:
         classifier = ErrorClassifier(lambda error: self._registry.classify(task.type, error))
         try:
             self._scrape(task, message, port)
-        except Deferred as deferred:
-            return {"kind": "deferred", "until": to_microseconds(deferred.until), "reason": redact(str(deferred))}
-        except Cancelled as cancelled:
-            return {"kind": "deferred", "until": None, "reason": str(cancelled)}
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is an answer
+            left = leave_of(error)
+            if left is not None:
+                until = to_microseconds(left.until) if isinstance(left, Deferred) else None
+                return {"kind": "deferred", "until": until, "reason": redact(str(left))}
             for text in self._warned:
                 error.add_note(f"warning: {text}")
             info = self._own(task, classifier.describe(error), error)
@@ -304,6 +304,15 @@ def as_item(yielded: Any) -> Item:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         msg = f"scrape() yielded a dict that is no item: {problems}"
         raise ValueError(msg) from None
+
+
+def leave_of(error: BaseException) -> Deferred | Cancelled | None:
+    """Give what made a scrape leave of its own or the engine's will; a task group of asyncio hands it on in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((left for each in error.exceptions if (left := leave_of(each))), None)
+    if isinstance(error, Deferred | Cancelled):
+        return error
+    return None
 
 
 def _countable(number: Any) -> int:

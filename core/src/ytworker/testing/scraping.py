@@ -7,11 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ytworker.context import Cancelled, Context, Deferred
+from ytworker.context import Context, Deferred
 from ytworker.engine.classify import ErrorClassifier
-from ytworker.engine.runner import as_item, drive
-from ytworker.errors import SuspectError
-from ytworker.model import Doubted, ErrorInfo, Item
+from ytworker.engine.runner import as_item, drive, leave_of
+from ytworker.model import Doubted, ErrorClass, ErrorInfo, Item
 from ytworker.plugins.parameters import validate
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.testing.context import FakePort, make_context
@@ -69,18 +68,23 @@ def collect(
                     done.apart.append(Doubted(item, doubt))
                 watch(count)
         context.expectations.judge(ended=not port.stop)
-    except Deferred as deferred:
-        done.deferred = deferred.reason
-    except Cancelled:
-        done.stopped = True
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is an answer
-        done.raised, done.error = error, ErrorClassifier(classify).describe(error)
-        if isinstance(error, SuspectError):
-            done.apart += [Doubted(item, str(error)) for item in done.items]
-            done.items = []
+        _end(done, error, classify)
     return done
+
+
+def _end(done: Scraping, error: BaseException, classify: Callable[[BaseException], Any] | None) -> None:
+    left = leave_of(error)
+    if left is not None:
+        done.deferred = left.reason if isinstance(left, Deferred) else None
+        done.stopped = not isinstance(left, Deferred)
+        return
+    done.raised, done.error = error, ErrorClassifier(classify).describe(error)
+    if done.error.error_class is ErrorClass.SUSPECT:
+        done.apart += [Doubted(item, str(error)) for item in done.items]
+        done.items = []
 
 
 def scrape_sample(

@@ -7,13 +7,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ytworker import Context, Item, PermanentError, PluginBase
+from ytworker import Context, Item, PermanentError, PluginBase, SuspectError
 from ytworker_channel.lists import Found, open_list
 from ytworker_channel.parameters import ChannelParameters
 from ytworker_ytdlp import SECTION, Session, YtdlpSettings, close, merged, read_video_or_stub
 
 TASK_TYPE = "channel_scrape"
 CHECKPOINT_EVERY = 10
+SUSPECT = "suspect"
+"""Under this name ``extra`` says why the record of a video cannot be believed."""
 PATIENCE = 3
 """So many too old videos in a row end a list; fewer are a premiere or a stream that stands out of order."""
 
@@ -65,6 +67,8 @@ class YouTubeChannelWorker(PluginBase):
         """
         if not isinstance(params, ChannelParameters):
             params = ChannelParameters.model_validate(dict(params))
+        context.expect(required=("title",), where=_is_there)
+        context.expect(identity=_is_itself)
         session = Session(context)
         cutoff = self._cutoff(params)
         found = open_list(session, params)
@@ -76,6 +80,16 @@ class YouTubeChannelWorker(PluginBase):
 
     def _cutoff(self, params: ChannelParameters) -> datetime | None:
         return None if params.max_age_days is None else self.clock() - timedelta(days=params.max_age_days)
+
+
+def _is_there(item: Item) -> bool:
+    """Tell whether a video can be seen, so that its list must name it."""
+    return "unavailable" not in item.extra and item.availability in {None, "public"}
+
+
+def _is_itself(item: Item) -> bool:
+    """Tell whether the record of a video is its own, and whole; see :meth:`_Deep._read`."""
+    return SUSPECT not in item.extra
 
 
 def _is_old(item: Item, cutoff: datetime | None) -> bool:
@@ -156,7 +170,18 @@ class _Deep:
         """Read one video, unless it was given before or its date in the list is too old already."""
         if listed.id in self._seen or _is_old(listed, self._cutoff):
             return listed
-        return merged(listed, read_video_or_stub(self._session, listed.id))
+        try:
+            return merged(listed, self._record(listed.id))
+        except SuspectError as error:  # kept apart, so that it does not take the other videos with it
+            return listed.model_copy(update={"extra": {**listed.extra, SUSPECT: str(error)}})
+
+    def _record(self, video_id: str) -> Item:
+        """Ask for the full record; an answer that is hollow or about another video is asked for once more."""
+        try:
+            return read_video_or_stub(self._session, video_id)
+        except SuspectError:
+            self._context.logger.warning("video %s: the answer is suspect, asking once more", video_id)
+        return read_video_or_stub(self._session, video_id)
 
     def _settle(self, item: Item, *, given: bool) -> list[Item]:
         """Judge an item, and with it those that are held; give all that may go out now."""
