@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -18,8 +18,8 @@ from ytworker.engine.member import Ended
 from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
 from ytworker.engine.telling import tell_claim
 from ytworker.engine.worker import BaseWorker, WorkerDeps, resume_after_new_settings
-from ytworker.model import Claim, Microseconds, TaskResult
-from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError
+from ytworker.model import SECOND, Claim, Microseconds, TaskResult
+from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError, Waker
 
 TURN_SECONDS = 1.0
 """The longest wait: the loop says so often that it lives."""
@@ -32,16 +32,12 @@ class CrewWorker(BaseWorker):
         deps: What every worker needs.
         attempts: What attempts share.
         crew: The children; closed at the end.
-        version_of: Gives the version of the plugin that answers a type.
     """
 
-    def __init__(
-        self, deps: WorkerDeps, attempts: AttemptDeps, crew: Crew, version_of: Callable[[str], str | None]
-    ) -> None:
+    def __init__(self, deps: WorkerDeps, attempts: AttemptDeps, crew: Crew) -> None:
         super().__init__(deps)
         self._attempts = attempts
         self._crew = crew
-        self._version_of = version_of
 
     def __enter__(self) -> Self:
         try:
@@ -66,11 +62,11 @@ class CrewWorker(BaseWorker):
 
     def process_task(self, claim: Claim) -> TaskResult:
         """Let a child do one task, and wait for it."""
-        self._crew.hand(claim)
+        self._crew.hand([claim])
         while True:
             self.keep_alive()
             for ended in self._crew.turn(TURN_SECONDS):
-                return replace(ended.result, plugin_version=self._version_of(claim.task.type))
+                return ended.result
 
     def room(self, most: int | None, unsettled: int = 0) -> int:
         """How many tasks may be claimed now, if no more than ``most`` are to be done in all.
@@ -86,10 +82,12 @@ class CrewWorker(BaseWorker):
         """Let a byte on this socket end a wait."""
         self._crew.listen(alarm)
 
-    def turn(self, seconds: float) -> list[Ended]:
-        """Wait for the children; see :meth:`Crew.turn`."""
+    def turn(self, seconds: float, waker: Waker | None = None) -> tuple[list[Ended], bool]:
+        """Wait for the children, and for the waker; see :meth:`Crew.turn`. Gives what ended, and whether it woke."""
         self.keep_alive()
-        return self._crew.turn(seconds)
+        self._crew.attend(waker)
+        self._crew.woken = False
+        return self._crew.turn(seconds), self._crew.woken
 
     def recall(self) -> list[Ended]:
         """Take back what has not begun."""
@@ -101,19 +99,18 @@ class CrewWorker(BaseWorker):
         Raises:
             StoreError: Nothing of it was written.
         """
-        told = [self._versioned(each) for each in ended]
-        endings = [self.ending_of(each.claim, each.result) for each in told]
+        endings = [self.ending_of(each.claim, each.result) for each in ended]
         types = self.types() if want else ()
         request = None
         if types:
             request = ClaimRequest(worker_id=self.id, strategy=self.strategy, types=types, limit=want)
         settled = self._deps.queue.settle([ending for ending, _ in endings], request)
         stale = set(map(id, settled.stale))
-        for each, (ending, decision) in zip(told, endings, strict=True):
+        for each, (ending, decision) in zip(ended, endings, strict=True):
             self.was_settled(each.claim, each.result, decision, late=id(ending) in stale)
         for claim in settled.claims:
             tell_claim(claim, self._deps.queue.url)
-            self._crew.hand(claim)
+        self._crew.hand(settled.claims)
         return len(settled.claims)
 
     def abandon(self, reason: str) -> list[Ended]:
@@ -123,10 +120,6 @@ class CrewWorker(BaseWorker):
     def let_go(self, reason: str) -> int:
         """Kill the children and put their tasks back, unburned; say how many."""
         return self.settle(self.abandon(reason), 0) or 0
-
-    def _versioned(self, ended: Ended) -> Ended:
-        version = self._version_of(ended.claim.task.type)
-        return Ended(ended.claim, replace(ended.result, plugin_version=version))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -178,7 +171,10 @@ class CrewPoller(TaskPoller):
             self.stopping() or (max_tasks is not None and worker.done >= max_tasks) or (until_empty and self._is_dry())
         ):
             return True
-        self._ended = worker.turn(self._pause(want > 0))
+        idle = want > 0 and self._seen is not None
+        self._ended, woken = worker.turn(self._pause(want > 0), self.waker if idle else None)
+        if woken:
+            self._seen = None
         return False
 
     def _settle(self, ended: Sequence[Ended], want: int) -> None:
@@ -213,7 +209,9 @@ class CrewPoller(TaskPoller):
     def _pause(self, room: bool) -> float:
         if not room:
             return TURN_SECONDS
-        return POLL_SECONDS if self._seen is not None else 0.0
+        if self._seen is None:
+            return 0.0
+        return POLL_SECONDS if self._due is None else min(POLL_SECONDS, max(0.0, (self._due - self.clock()) / SECOND))
 
 
 @contextmanager
