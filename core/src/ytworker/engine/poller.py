@@ -4,7 +4,7 @@ Now and then it rescues what other workers left behind, and deletes a few of the
 """
 
 import logging
-import select
+import selectors
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -144,4 +144,6 @@ class TaskPoller:
         if self.waker is None:
             self.sleep(seconds)
             return False
-        return bool(select.select([self.waker], [], [], seconds)[0])
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.waker, selectors.EVENT_READ)
+            return bool(selector.select(seconds))
