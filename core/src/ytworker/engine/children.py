@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -104,7 +105,8 @@ class ForkServer:
     def kill(self, pid: int) -> None:
         """Have a child killed, with its group; :meth:`endings` tells when it is gone."""
         if pid in self._alive:
-            self._lifeline.sendall(REQUEST.pack(KILL, pid))
+            with suppress(OSError):  # the server is gone, as `endings` will tell
+                self._lifeline.sendall(REQUEST.pack(KILL, pid))
 
     def endings(self) -> list[tuple[int, int]]:
         """Give the process id and the exit code (negative for a signal) of every child that has ended, without waiting.

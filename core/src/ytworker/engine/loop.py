@@ -18,6 +18,7 @@ from ytworker.engine.member import Ended
 from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
 from ytworker.engine.telling import tell_claim
 from ytworker.engine.worker import BaseWorker, WorkerDeps, resume_after_new_settings
+from ytworker.errors import ChildrenError
 from ytworker.model import SECOND, Claim, Microseconds, TaskResult
 from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError, Waker
 
@@ -93,6 +94,10 @@ class CrewWorker(BaseWorker):
         """Take back what has not begun."""
         return self._crew.recall()
 
+    def collect(self) -> list[Ended]:
+        """Give what ended and was not given yet."""
+        return self._crew.collect()
+
     def settle(self, ended: Sequence[Ended], want: int) -> int:
         """Write down what ended, claim up to ``want`` tasks in the same transaction, hand them out, and say how many.
 
@@ -152,6 +157,9 @@ class CrewPoller(TaskPoller):
                     # What has ended is kept, and written down when that works again; what runs would only get stuck.
                     self._ended += worker.abandon("the queue could not be written")
                     self._hold_back(error)
+                except ChildrenError:  # its tasks go back with the lease; what has ended is written down before
+                    worker.settle([*self._ended, *worker.collect()], 0)
+                    raise
             worker.settle(self._ended, 0)
             worker.let_go("the worker stopped before it was done")
         return self.worker.done
