@@ -98,8 +98,12 @@ class CrewWorker(BaseWorker):
         """Give what ended and was not given yet."""
         return self._crew.collect()
 
-    def settle(self, ended: Sequence[Ended], want: int) -> int:
-        """Write down what ended, claim up to ``want`` tasks in the same transaction, hand them out, and say how many.
+    def hand(self, claims: Sequence[Claim]) -> None:
+        """Give tasks to children; see :meth:`Crew.hand`."""
+        self._crew.hand(claims)
+
+    def settle(self, ended: Sequence[Ended], want: int) -> list[Claim]:
+        """Write down what ended, and claim up to ``want`` tasks in the same transaction.
 
         Raises:
             StoreError: Nothing of it was written.
@@ -115,16 +119,15 @@ class CrewWorker(BaseWorker):
             self.was_settled(each.claim, each.result, decision, late=id(ending) in stale)
         for claim in settled.claims:
             tell_claim(claim, self._deps.queue.url)
-        self._crew.hand(settled.claims)
-        return len(settled.claims)
+        return settled.claims
 
     def abandon(self, reason: str) -> list[Ended]:
         """Kill the children and take back their tasks, unburned."""
         return self._crew.abandon(reason)
 
-    def let_go(self, reason: str) -> int:
-        """Kill the children and put their tasks back, unburned; say how many."""
-        return self.settle(self.abandon(reason), 0) or 0
+    def let_go(self, reason: str) -> None:
+        """Kill the children and put their tasks back, unburned."""
+        self.settle(self.abandon(reason), 0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -172,8 +175,8 @@ class CrewPoller(TaskPoller):
             self._ended += worker.recall()
         want = 0 if self.stopping() else worker.room(max_tasks, len(self._ended))
         if self._ended or (want and self._may_find()):
-            self._settle(self._ended, want)
-            self._ended, self._backoff = [], FIRST_BACKOFF
+            self._settle(want)
+            self._backoff = FIRST_BACKOFF
             want = want and worker.room(max_tasks)
         if worker.busy == 0 and (
             self.stopping() or (max_tasks is not None and worker.done >= max_tasks) or (until_empty and self._is_dry())
@@ -185,10 +188,12 @@ class CrewPoller(TaskPoller):
             self._seen = None
         return False
 
-    def _settle(self, ended: Sequence[Ended], want: int) -> None:
+    def _settle(self, want: int) -> None:
         seen = self.queue.version()  # before the look: what another process adds after it must wake us
-        found = self.worker.settle(ended, want)
-        if found < want:
+        found = self.worker.settle(self._ended, want)
+        ended, self._ended = self._ended, []  # not before it is written
+        self.worker.hand(found)
+        if len(found) < want:
             if not found and not ended and self.worker.renew_lease():  # it had lost the right to claim
                 return
             self._seen, self._due = seen, self.queue.next_due_at(self.types())
