@@ -577,7 +577,7 @@ def test_everything_crosses_as_json(zoo: Zoo, make_service: MakeService, monkeyp
     service: Service = make_service()
     service.scrape(service.check("demo", {}))
     kinds = [json.loads(line).get("kind") for line in lines]
-    assert [kind for kind in kinds if kind] == ["task", "need", "progress", "acquire", "items", "checkpoint", "done"]
+    assert [kind for kind in kinds if kind] == ["task", "progress", "acquire", "items", "checkpoint", "done"]
 
 
 def test_an_item_with_half_a_character_is_stored(scrape: Any, queue: SQLiteQueue) -> None:

@@ -36,8 +36,10 @@ from ytworker.queue import (
     GroupCommit,
     ItemFilter,
     QueueCare,
+    QueueWakes,
     TaskFilter,
     TaskQueue,
+    Waker,
     WorkerInfo,
     get_strategy,
 )
@@ -275,7 +277,16 @@ class Service(Tending):
                 server or ForkServer(), size=concurrency, limits=self._limits(), strategy=order, types=types
             )
             poller = CrewPoller(worker=crew, types=crew.types, releasing=releasing, **shared)
-        return poller.run(until_empty=until_empty, max_tasks=max_tasks)
+        poller.waker = self._waker()
+        try:
+            return poller.run(until_empty=until_empty, max_tasks=max_tasks)
+        finally:
+            if poller.waker is not None:
+                poller.waker.close()
+
+    def _waker(self) -> Waker | None:
+        """Let the queue end waits, if it can and they are real ones."""
+        return self.queue.waker() if isinstance(self.queue, QueueWakes) and self._sleep is time.sleep else None
 
     def _limits(self) -> Limits:
         values = self.settings.values

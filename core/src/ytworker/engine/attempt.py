@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from ytworker.engine.budgets import Budgets, Refused
 from ytworker.engine.messages import Message, decode, encode, error_of
@@ -60,6 +60,7 @@ class AttemptDeps:
         check: Makes follow-up tasks.
         observe: Sees progress, or None.
         stopping: Tells whether the worker gives its task back.
+        version_of: Gives the version of the plugin that answers a type, if it is known.
     """
 
     queue: TaskQueue
@@ -71,6 +72,7 @@ class AttemptDeps:
     check: Checker
     observe: Observer | None = None
     stopping: Callable[[], bool] = field(default=lambda: False)
+    version_of: Callable[[str], str | None] = field(default=lambda _type: None)
 
 
 class Attempt:
@@ -99,19 +101,6 @@ class Attempt:
         self._lost = False
         self._too_much = False
         self._asked_at: Microseconds = deps.clock()  # it was claimed just now
-        self._handlers: dict[str, Callable[[Message], Message]] = {
-            "need": self._need,
-            "items": self._take,
-            "checkpoint": self._checkpoint,
-            "progress": self._progress,
-            "acquire": self._acquire,
-            "enqueue": self._enqueue,
-            "suspect": self._doubt,
-            "poll": self._poll,
-            "done": self._done,
-            "failed": self._failed,
-            "deferred": self._deferred,
-        }
         self._sources: set[str] = set()
         self.result: TaskResult | None = None
         self.store_error: StoreError | None = None
@@ -150,7 +139,7 @@ class Attempt:
         self._deps.beat(max(float(message.get("sleep", 0.0)), self.seconds_left))
         handler = self._handlers[message["kind"]]
         try:
-            return encode(handler(message))
+            return encode(handler(self, message))
         except StaleClaimError as error:
             return encode({"stop": str(error)})
         except StoreError as error:  # the worker's business, not the plugin's: it must not pass through its hands
@@ -165,7 +154,7 @@ class Attempt:
     def _need(self, message: Message) -> Message:
         sections = {name: dict(self._deps.sections.get(name, {})) for name in message["sections"]}
         plain = json.loads(json.dumps(sections, default=str))  # TOML has dates, JSON has not
-        return {"sections": plain, "deadline": self._deadline}
+        return {"sections": plain}
 
     def _take(self, message: Message) -> Message:
         size = len(json.dumps(message["items"]))
@@ -272,8 +261,16 @@ class Attempt:
     def _done(self, _message: Message) -> Message:
         if self._told_to_stop:  # it may have ended early because of that: what it gave need not be all
             return self._deferred({"until": None, "reason": "the worker is stopping"})
-        result = TaskResult(success=True, data=tuple(self._items), suspect=self._suspect, earlier=self._stored)
-        return self._end(replace(result, apart=tuple(self._apart), follow_ups=tuple(self._follow_ups)))
+        return self._end(
+            TaskResult(
+                success=True,
+                data=tuple(self._items),
+                apart=tuple(self._apart),
+                suspect=self._suspect,
+                earlier=self._stored,
+                follow_ups=tuple(self._follow_ups),
+            )
+        )
 
     def _failed(self, message: Message) -> Message:
         error = error_of(message)
@@ -292,7 +289,10 @@ class Attempt:
     def _end(self, result: TaskResult) -> Message:
         digest_ = self._deps.settings_digest
         sources = frozenset(self._sources)
-        self.result = replace(result, sources=sources, settings_digest=digest_, requests=self._requests)
+        version = self._deps.version_of(self._claim.task.type)
+        self.result = replace(
+            result, sources=sources, settings_digest=digest_, requests=self._requests, plugin_version=version
+        )
         return {}
 
     def _late(self) -> ErrorInfo:
@@ -303,6 +303,20 @@ class Attempt:
             message=f"the attempt took longer than {seconds:g} s. Ask for less, or allow more with timeout_seconds",
             fingerprint="deadline",
         )
+
+    _handlers: ClassVar[Mapping[str, Callable[["Attempt", Message], Message]]] = {
+        "need": _need,
+        "items": _take,
+        "checkpoint": _checkpoint,
+        "progress": _progress,
+        "acquire": _acquire,
+        "enqueue": _enqueue,
+        "suspect": _doubt,
+        "poll": _poll,
+        "done": _done,
+        "failed": _failed,
+        "deferred": _deferred,
+    }
 
 
 def _without_secrets(text: str | None) -> str | None:

@@ -65,8 +65,8 @@ class WorkerFactory:
             ignore_pauses: Ask paused sources all the same.
         """
         attempts = replace(self._attempts(ignore_pauses), observe=observe, stopping=stopping)
-        executor = InlineExecutor(TaskRunner(self.registry, self.sleep))
-        return PluginWorker(self._deps(strategy, types), executor, attempts, self._version_of)
+        executor = InlineExecutor(TaskRunner(self.registry, self.sleep, self.clock))
+        return PluginWorker(self._deps(strategy, types), executor, attempts)
 
     def create_crew(
         self,
@@ -88,7 +88,7 @@ class WorkerFactory:
         """
         attempts = self._attempts()
         crew = Crew(server, self._hello(), attempts, self.registry.learn, size=size, limits=limits)
-        return CrewWorker(self._deps(strategy, types), attempts, crew, self._version_of)
+        return CrewWorker(self._deps(strategy, types), attempts, crew)
 
     def _hello(self) -> Message:
         policy = self.registry.policy
@@ -126,4 +126,5 @@ class WorkerFactory:
             clock=self.clock,
             beat=lambda _seconds: None,
             check=self.check,
+            version_of=self._version_of,
         )

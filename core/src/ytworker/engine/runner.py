@@ -20,7 +20,17 @@ from ytworker.context import Cancelled, Context, Deferred
 from ytworker.engine.classify import ErrorClassifier
 from ytworker.engine.messages import MAX_LINE, Message, decode, encode, error_message, task_of
 from ytworker.errors import ParametersError, PermanentError, PluginUnavailableError
-from ytworker.model import ErrorClass, ErrorInfo, Item, Task, to_datetime, to_microseconds
+from ytworker.model import (
+    SECOND,
+    Clock,
+    ErrorClass,
+    ErrorInfo,
+    Item,
+    Microseconds,
+    Task,
+    to_datetime,
+    to_microseconds,
+)
 from ytworker.plugins.discovery import USABLE
 from ytworker.plugins.parameters import as_json, validate
 from ytworker.plugins.registry import PluginRegistry
@@ -38,6 +48,10 @@ MAX_WARNING = 500
 MAX_COUNT = 2**53
 """What progress can count to: beyond it JSON loses digits, and nobody counts so far."""
 _NOT_A_PLUGINS = frozenset({ErrorClass.UNAVAILABLE, ErrorClass.STORE})
+
+
+def _utc_now() -> Microseconds:
+    return time.time_ns() // 1000
 
 
 class MessagePort:
@@ -172,11 +186,13 @@ class TaskRunner:
     Args:
         registry: The plugins.
         sleep: How to wait inside an attempt.
+        clock: Integer UTC microseconds.
     """
 
-    def __init__(self, registry: PluginRegistry, sleep: Sleep = time.sleep) -> None:
+    def __init__(self, registry: PluginRegistry, sleep: Sleep = time.sleep, clock: Clock = _utc_now) -> None:
         self._registry = registry
         self._sleep = sleep
+        self._clock = clock
         self._prepared = False
         self._warned: deque[str] = deque(maxlen=MAX_WARNINGS)
 
@@ -185,11 +201,10 @@ class TaskRunner:
 
         KeyboardInterrupt passes: the worker then gives the task back.
         """
-        exchange(self.do(line, exchange))
+        exchange(self.do(decode(line), exchange))
 
-    def do(self, line: str, exchange: Exchange) -> str:
+    def do(self, message: Message, exchange: Exchange) -> str:
         """Do the task that a ``task`` message names and give the last words, which are still to be sent."""
-        message = decode(line)
         task = task_of(message)
         return self._last_words(task, message, MessagePort(exchange, self._sleep, self._checked))
 
@@ -245,15 +260,15 @@ class TaskRunner:
             self._prepared = True
         params = validate(task.type, self._registry.parameters(task.type), task.params)
         wanted = sorted(self._registry.sections(task.type))
-        granted = port.ask({"kind": "need", "sections": wanted})
+        sections = port.ask({"kind": "need", "sections": wanted})["sections"] if wanted else {}
         known = {"task_id": task.id, "attempt": task.attempt}
         logger = _Listening(logging.getLogger(f"ytworker.plugin.{task.type}"), known, self._warned)
         context = Context(
             task=task,
             port=port,
             logger=logger,
-            deadline=to_datetime(granted["deadline"]),
-            settings=self._registry.open(task.type, granted["sections"]),
+            deadline=to_datetime(self._clock() + round(task.timeout_seconds * SECOND)),
+            settings=self._registry.open(task.type, sections),
             checkpoint=message["checkpoint"],
         )
         port.context = context

@@ -65,6 +65,7 @@ class PluginRegistry:
         self._sections: dict[int, dict[str, BaseModel]] = {}
         self._shared: dict[str, type[BaseModel]] = {}  # the sections that extensions read
         self._open: list[PluginBase] = []
+        self._answers: dict[tuple[str, str], Any] = {}  # what plugins say of themselves
 
     # -- looking
 
@@ -97,9 +98,9 @@ class PluginRegistry:
         Raises:
             PluginUnavailableError: It is missing, blocked, incompatible, in conflict or broken, with the reason.
         """
-        info = self.info(name, kind)
         if (kind, name) in self._plugins:
             return self._plugins[kind, name]
+        info = self.info(name, kind)
         if info.state is not PluginState.FOUND:
             raise PluginUnavailableError(name, info.state.value, info.reason or "")
         try:
@@ -208,12 +209,16 @@ class PluginRegistry:
     def _contract(self, name: str, hook: str, ask: Callable[[object], Answer]) -> Answer:
         """Ask a hook that describes the plugin; one that fails makes the plugin broken."""
         plugin = self.load(name)
+        if (name, hook) in self._answers:
+            known: Answer = self._answers[name, hook]
+            return known
         try:
-            return ask(plugin)
+            answer = self._answers[name, hook] = ask(plugin)
         except (Exception, SystemExit) as error:
             info = self.info(name)
             reason = f"{hook}() raised {type(error).__name__}: {error}; ask the authors of {info.distribution}"
             raise self._break(info, reason) from error
+        return answer
 
     def scrape(self, name: str, params: Any, context: Context) -> Scraped | None:
         """Call the one plugin that answers this type, with all wrappers around it."""

@@ -489,6 +489,34 @@ class TaskQueue(Protocol):
         """A number that changes when another connection changes the queue; cheap enough to ask every few ms."""
 
 
+class Waker(Protocol):
+    """What one waiting worker sleeps on: it becomes readable when somebody commits work that is ready.
+
+    It may also wake for nothing, and it may miss something: whoever waits still looks at
+    :meth:`TaskQueue.version` now and then.
+    """
+
+    def fileno(self) -> int:
+        """Give the descriptor, for a selector."""
+
+    def clear(self) -> None:
+        """Take in what woke it, without waiting; look for work after this and not before."""
+
+    def close(self) -> None:
+        """Wake no more; safe to call twice."""
+
+
+@runtime_checkable
+class QueueWakes(Protocol):
+    """What a backend offers that can wake a worker at once: by a doorbell, by LISTEN and NOTIFY."""
+
+    def waker(self) -> Waker | None:
+        """Wake the caller from now on, after every commit that makes a task ready or due at another time.
+
+        Commits of every process count, and those of this very handle. None where this store has no means for it.
+        """
+
+
 @runtime_checkable
 class QueueFacts(Protocol):
     """What a backend may tell of its store, for people and metrics; every part of it is optional."""

@@ -42,6 +42,7 @@ from ytworker.queue.sqlite import (
     sources,
     tasks,
 )
+from ytworker.queue.sqlite.bells import Bell
 from ytworker.queue.sqlite.database import Database, Durability
 from ytworker.queue.sqlite.schema import VERSION
 from ytworker.queue.strategies import ClaimingStrategy
@@ -103,6 +104,8 @@ class SQLiteQueue(SettleOneByOne):
         with self._database.write():
             (enqueued,) = enqueueing.enqueue_tasks(self._database, [task], texts, now)
             rows = claims.claim_one(self._database, worker_id, enqueued.id, now) if enqueued.created else []
+            if rows:
+                self._database.rings = False  # it is taken already
         claimed = claims.read_claims(self._database, worker_id, rows, now)
         return claimed[0] if claimed else enqueued
 
@@ -263,6 +266,9 @@ class SQLiteQueue(SettleOneByOne):
     def version(self) -> int:
         ((version,),) = self._database.execute(_DATA_VERSION)
         return int(version)
+
+    def waker(self) -> Bell | None:
+        return self._database.bells.hang()
 
     # -- care
 

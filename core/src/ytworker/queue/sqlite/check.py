@@ -209,5 +209,6 @@ def _message(invariant: Invariant, *, repaired: bool) -> str:
 
 def _mend(database: Database, invariant: Invariant) -> None:
     with database.write():
+        database.rings = True  # a task that no claim found may be found now
         for statement in invariant.repair:
             database.change(statement)

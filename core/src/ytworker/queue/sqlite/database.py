@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from ytworker.errors import SchemaError, StoreError
+from ytworker.queue.sqlite.bells import Bells
 from ytworker.queue.sqlite.files import close_to_others, identity, make_place
 from ytworker.queue.sqlite.schema import check_owner, migrate
 from ytworker.queue.sqlite.turns import Line, is_busy
@@ -53,6 +54,8 @@ class Database:
     Attributes:
         found_version: The schema version that the file had when it was opened; 0 for a new one.
         aged: The task of each type after which the next look for aged ones starts.
+        bells: Wake the workers that wait.
+        rings: Whether the transaction that runs makes work ready, or due at another time: its commit rings the bells.
 
     Raises:
         StoreError: The file cannot be opened, in words that say why.
@@ -71,6 +74,8 @@ class Database:
         self.events = events
         self.found_version = 0
         self.aged: dict[str, int] = {}
+        self.bells = Bells(path.with_name(path.name + "-bells"))
+        self.rings = False
         self._line = Line(path.with_name(path.name + "-line"), _BUSY_TIMEOUT_SECONDS)
         self._transaction = _Transaction(self)
         try:
@@ -226,11 +231,15 @@ class _Transaction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        database = self._database
+        rings, database.rings = database.rings and kind is None, False
         try:
             if kind is None:
-                self._database.execute("COMMIT")
+                database.execute("COMMIT")
         finally:
             self._roll_back()
+        if rings:
+            database.bells.ring()
 
     def _roll_back(self) -> None:
         connection = self._database._connection  # noqa: SLF001 - two halves of one thing

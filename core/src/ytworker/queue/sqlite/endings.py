@@ -148,6 +148,7 @@ def _fail(database: Database, ending: Failure, now: Microseconds) -> bool:
     items.keep_apart(database, ending.claim.task.id, ending.apart, now)
     _remember(database, ending.claim, ending.error, ending.plugin_version, now)
     if not dies:
+        database.rings = True
         database.change(_WAITS_NO_MORE, (ending.claim.task.id,))
     _tell(database, "died" if dies else "retried", ending.claim, ending.error.error_class.value, now)
     return True
@@ -157,6 +158,7 @@ def _put_off(database: Database, ending: Deferral, now: Microseconds) -> bool:
     claim, errors = ending.claim, FLAG_ERRORS if ending.error else 0
     if not database.change(_DEFER, (ending.until, errors, *_fence(claim))):
         return False
+    database.rings = True
     if ending.error is not None:
         _remember(database, claim, ending.error, ending.plugin_version, now)
     database.change(_WAITS, (claim.task.id, ending.reason, ending.source))
@@ -170,6 +172,7 @@ def _put_back(database: Database, ending: Return, now: Microseconds) -> bool:
     claim, run = ending.claim, FLAG_RUN if ending.reason else 0
     if not database.change(_RETURN, (now, run, *_fence(claim))):
         return False
+    database.rings = True
     if ending.reason is None:
         database.change(_WAITS_NO_MORE, (claim.task.id,))
     else:

@@ -103,6 +103,7 @@ class _Bulk:
         for kind in self.types.values():
             if kind.queued or kind.scheduled:
                 self.database.change(_COUNT, (kind.queued, kind.scheduled, kind.number))
+                self.database.rings = True
                 kind.queued = kind.scheduled = 0
         self.bodies, self.rows, self.keys = [], [], {}
 

@@ -66,6 +66,7 @@ def requeue(database: Database, which: TaskFilter, clock: Callable[[], Microseco
         with database.write():
             for task_id in ids:  # one by one, since each may take the key of the next
                 if database.change(_REQUEUE, (now, task_id)):
+                    database.rings = True
                     events.record(database, "requeued", task_id, now, attempts=0)
                     done += 1
                 else:

@@ -64,6 +64,7 @@ def remove_worker(database: Database, worker_id: int, now: Microseconds) -> None
     with database.write():
         for task_id, attempt, claimed_at, _ in database.execute(_STILL_HELD, (held, worker_id)):
             database.change(_TAKE_BACK, (now, task_id))
+            database.rings = True
             database.change(_WAITS_NO_MORE, (task_id,))
             ended = events.Attempt(worker_id, claimed_at, attempt)
             events.record(database, "returned", task_id, now, attempts=attempt - 1, ends=ended)
@@ -105,6 +106,7 @@ def _release(database: Database, task_id: int, now: Microseconds, *, dies: bool)
         database.change(_BURY, (now, task_id))
     else:
         database.change(_REQUEUE, (now, FLAG_ERRORS, task_id))
+        database.rings = True
         database.change(_WAITS_NO_MORE, (task_id,))
 
 

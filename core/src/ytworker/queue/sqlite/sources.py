@@ -81,13 +81,18 @@ def pause(database: Database, name: str, until: Microseconds, reason: str) -> No
 def resume(database: Database, name: str, now: Microseconds) -> None:
     """End a cool-down and a pause by hand, inside a transaction of the caller's."""
     database.change(_RESUME, (name,))
-    database.change(_WAKE, (name, now))
+    _wake(database, name, now)
 
 
 def unpause(database: Database, name: str, now: Microseconds) -> None:
     """End a pause and make due what waits for the source, inside a transaction of the caller's."""
     if database.change(_UNPAUSE, (name,)):
-        database.change(_WAKE, (name, now))
+        _wake(database, name, now)
+
+
+def _wake(database: Database, name: str, now: Microseconds) -> None:
+    if database.change(_WAKE, (name, now)):
+        database.rings = True
 
 
 def _source(row: Row) -> SourceState:

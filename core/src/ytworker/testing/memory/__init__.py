@@ -40,6 +40,7 @@ from ytworker.queue import (
 from ytworker.queue.settling import stale_claim
 from ytworker.testing.memory import claims, endings, items, sources, states, tasks, workers
 from ytworker.testing.memory.store import Store, StoredTask, Transaction
+from ytworker.testing.memory.waking import MemoryWaker
 
 
 def _utc_now() -> Microseconds:
@@ -252,6 +253,10 @@ class MemoryQueue(SettleOneByOne):
     def version(self) -> int:
         with self._read() as store:
             return store.version
+
+    def waker(self) -> MemoryWaker:
+        with self._read() as store:
+            return MemoryWaker(store.wakers)
 
     # -- transactions
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from ytworker.model import Microseconds, Outcome, SourceState, TaskStatus, UniqueWhile
 from ytworker.queue import ORDERS, Attempt, Event, WorkerInfo
+from ytworker.testing.memory.waking import MemoryWaker
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -77,6 +78,7 @@ class Store:
         hits: For each task the items that it yielded, in its order, each with its context.
         numbers: The last number that was given to a task; it never comes back.
         version: Rises with every transaction that changed something.
+        wakers: Whoever waits for such a transaction.
     """
 
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -91,6 +93,7 @@ class Store:
     orders: dict[str, None] = field(default_factory=lambda: dict.fromkeys(ORDERS))
     numbers: dict[str, int] = field(default_factory=dict)
     version: int = 0
+    wakers: set[MemoryWaker] = field(default_factory=set)
 
 
 class Transaction:
@@ -127,6 +130,8 @@ class Transaction:
         """Let the other handles know, if there is something to know."""
         if self._undo:
             self.store.version += 1
+            for waker in self.store.wakers:
+                waker.ring()
 
     def undo(self) -> None:
         """Put everything back as it was."""

@@ -12,6 +12,7 @@ from ytworker.testing.queue_conformance.looking import EventTests, FilterTests, 
 from ytworker.testing.queue_conformance.managing import CancelTests, PurgeTests, RequeueTests
 from ytworker.testing.queue_conformance.settling import SettlingTests
 from ytworker.testing.queue_conformance.sources import SourceTests
+from ytworker.testing.queue_conformance.waking import WakingTests
 from ytworker.testing.queue_conformance.weighted import WeightedTests
 
 __all__ = ["QueueConformance"]
@@ -41,6 +42,7 @@ class QueueConformance(
     OrderTests,
     HandleTests,
     GroupCommitTests,
+    WakingTests,
 ):
     """Every promise of :class:`ytworker.queue.TaskQueue` as a test; a backend passes all of them.
 
@@ -53,4 +55,5 @@ class QueueConformance(
     The queue must take the time from ``clock`` alone, and its dice from ``random`` if it can. Each test closes its
     queue; a store that is not in ``tmp_path`` needs a name of its own for each call. Override ``damage(queue,
     task_id)`` to make the stored parameters of a task unreadable; without it the tests of damaged tasks are skipped.
+    A backend without wakers (:class:`ytworker.queue.QueueWakes`) skips the tests of waking.
     """
