@@ -44,7 +44,8 @@ _RETURN = f"""
 UPDATE task SET status = 0, at = ?, owner = NULL, attempt = attempt - 1, flags = flags | ?, {READY_KEYS} WHERE {_FENCE}
 """
 _HOLDS = f"SELECT 1 FROM task WHERE {_FENCE}"
-_CANCELLED = "SELECT 1 FROM task WHERE id = ? AND status = 5 AND fence = ?"
+# Only a cancellation leaves a task with the owner of a claim that is over; queueing it again keeps that, too.
+_CANCELLED = "SELECT 1 FROM task WHERE id = ? AND owner = ? AND fence = ? AND status IN (0, 5)"
 _MARK = f"UPDATE task SET flags = flags | ? WHERE {_FENCE}"
 _WAITS = """
 INSERT INTO run (id, reason, source) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET reason = ?2, source = ?3
@@ -252,7 +253,7 @@ def _tell(
 
 def _count_stale(database: Database, stale: Sequence[Ending]) -> None:
     """Count late writers; one whose task was cancelled under its hands has lost no lease and is not counted."""
-    lost = sum(not database.execute(_CANCELLED, (ending.claim.task.id, ending.claim.fence)) for ending in stale)
+    lost = sum(not database.execute(_CANCELLED, _fence(ending.claim)) for ending in stale)
     count(database, "stale_writes", lost)
 
 

@@ -16,7 +16,8 @@ _LIVE_ONES = """
 SELECT id, attempt, owner, CASE status WHEN 1 THEN claimed_at END FROM task
  WHERE id IN (SELECT value FROM json_each(?)) AND status IN (0, 1, 2)
 """
-_CANCEL = "UPDATE task SET status = 5, at = ?, owner = NULL WHERE id = ?"
+# Whoever held it stays its owner, so that its late write can be told from that of a worker which lost its lease.
+_CANCEL = "UPDATE task SET status = 5, at = ? WHERE id = ?"
 _KEY_IS_TAKEN = """
 EXISTS (SELECT 1 FROM body b JOIN live_key k ON k.type = b.type AND k.key = b.key WHERE b.id = task.id)
 """
