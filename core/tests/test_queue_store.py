@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ytworker.errors import SchemaError, StoreError
 from ytworker.model import NewTask
+from ytworker.queue import ItemFilter, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue, path_of, schema, utc_now
 from ytworker.queue.sqlite.database import Database
 from ytworker.settings import default_queue, sqlite_url
@@ -121,6 +122,27 @@ def test_a_queue_works_under_any_file_name(tmp_path: Path, name: str) -> None:
     queue.close()
     assert (tmp_path / name).stat().st_size > 0
     assert not (tmp_path / name).with_name(name + "-wal").exists()
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"\xff\xfe", "ü%20?#".encode(), b"*[a]"])
+def test_d2_care_is_taken_of_a_queue_in_any_folder(tmp_path: Path, name: bytes) -> None:
+    """A name of Latin-1, of no encoding at all, or full of what URLs and patterns mean something by."""
+    folder = tmp_path / os.fsdecode(name)
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    queue = SQLiteQueue(sqlite_url(folder / "queue.db"))
+    queue.enqueue([NewTask(type="demo", params={})])
+    queue.backup(folder / "copy.db")
+    queue.delete(TaskFilter(ids=[task.id for task in queue.tasks(TaskFilter()) if queue.cancel(TaskFilter())]))
+    queue.vacuum()
+    queue.restore(folder / "copy.db")
+    assert [task.type for task in queue.tasks(TaskFilter())] == ["demo"]
+    assert queue.check() == []
+    assert list(queue.items(ItemFilter())) == []  # through a connection of its own
+    queue.close()
+    assert sorted(file.name for file in folder.iterdir()) == ["copy.db", "queue.db"]
 
 
 # -- who may read it
