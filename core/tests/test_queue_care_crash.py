@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from crash_helpers import (
@@ -36,7 +35,6 @@ from ytworker.errors import StoreError
 from ytworker.model import NewTask, Outcome, TaskStatus
 from ytworker.queue import ClaimRequest, Completion, FIFOStrategy, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue, schema
-from ytworker.settings import sqlite_url
 from ytworker.testing import FakeClock
 
 Care = Callable[[SQLiteQueue, Path], object]

@@ -320,7 +320,8 @@ class TaskQueue(Protocol):
         """End any number of attempts and claim the next tasks, all in one transaction.
 
         An ending whose claim no longer holds changes nothing, is counted and comes back in ``stale``; the others count
-        all the same. Any other error undoes the whole.
+        all the same. A failure of the last attempt is a dead letter, whatever ``retry_at`` says. An order that is not
+        offered gives no claims here, and the endings stand. Any other error undoes the whole.
         """
 
     def checkpoint(
