@@ -25,9 +25,15 @@ def encode_task(task: NewTask) -> str:
     Raises:
         PayloadError: As :func:`encode_params`, or its priority or number of attempts makes no sense.
     """
-    numbers: tuple[object, ...] = (task.priority, task.max_attempts, task.run_at or 0)
-    sane = all(isinstance(number, int) and abs(number) < _TOO_LARGE for number in numbers)
-    if not (sane and 1 <= task.priority <= MAX_PRIORITY and task.max_attempts >= 1 and task.timeout_seconds > 0):
+    priority, max_attempts, run_at = task.priority, task.max_attempts, task.run_at
+    if not (
+        isinstance(priority, int)
+        and 1 <= priority <= MAX_PRIORITY
+        and isinstance(max_attempts, int)
+        and 1 <= max_attempts < _TOO_LARGE
+        and task.timeout_seconds > 0
+        and (run_at is None or (isinstance(run_at, int) and abs(run_at) < _TOO_LARGE))
+    ):
         msg = (
             f"a task has a priority from 1 to {MAX_PRIORITY}, at least one attempt, more than 0 seconds for each and a "
             f"time in whole microseconds; this one has {task.priority}, {task.max_attempts}, {task.timeout_seconds} "
@@ -43,7 +49,7 @@ def encode_params(params: Mapping[str, Any]) -> str:
     Raises:
         PayloadError: They are no JSON object, or larger than :data:`MAX_PARAMS_BYTES`.
     """
-    if not isinstance(params, Mapping):
+    if type(params) is not dict and not isinstance(params, Mapping):
         msg = f"parameters are a JSON object, such as {{'name': 'value'}}; this is a {type(params).__name__}"
         raise PayloadError(msg)
     text = encode_json(params if type(params) is dict else dict(params), "the parameters")
