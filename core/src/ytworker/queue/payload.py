@@ -16,6 +16,7 @@ MAX_DEPTH = 100
 
 _TOO_LARGE = 2**63
 
+_decode = json.JSONDecoder().raw_decode
 _encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps would build an encoder at every call
 
 
@@ -78,6 +79,20 @@ def encode_json(value: Any, what: str) -> str:
         msg = f"{what} are nested more than {MAX_DEPTH} deep; nobody could be sure to read them again"
         raise PayloadError(msg)
     return text
+
+
+def decode_json(text: str) -> Any:
+    """Read a JSON value; ``json.loads`` takes twice as long for a short one, since it looks for blanks by patterns.
+
+    Raises:
+        ValueError: It is no JSON.
+    """
+    text = text.strip()
+    value, end = _decode(text)
+    if end != len(text):
+        msg = f"there is more after the JSON value, from character {end} on"
+        raise ValueError(msg)
+    return value
 
 
 def _depth(value: Any) -> int:
