@@ -67,6 +67,9 @@ class Past:
     def claim(self, number: int, fence: int, worker: int) -> None:
         self.change(number, attempt=self.store.tasks[number].task.attempt + 1)
         self.tell(number, "claimed", worker)
+        self.receive(number, fence, worker)
+
+    def receive(self, number: int, fence: int, worker: int) -> None:
         self.see("claimed", task=number, fence=fence, worker=worker, asked=next(self.ticks))
 
     def end(
@@ -227,7 +230,7 @@ LIES: dict[str, tuple[str, Callable[[Past], object]]] = {
     "a task that nobody enqueued": ("invented", lambda past: again(past, 8, "e8")),
     "a task is there twice": ("doubled", lambda past: again(past, 8, "e5")),
     "half of a bulk": ("torn_bulk", unanswered_bulk),
-    "two claims of one fence": ("two_winners", lambda past: past.see("claimed", task=1, fence=1, worker=SECOND, asked=1)),
+    "two claims of one fence": ("two_winners", lambda past: past.receive(1, 1, SECOND)),
     "two acknowledged finishes": ("done_twice", finish_twice),
     "two ends in the queue": ("done_twice", lambda past: past.tell(1, "completed", FIRST)),
     "a late finish is accepted": ("stale_accepted", finish_late),
@@ -240,14 +243,14 @@ LIES: dict[str, tuple[str, Callable[[Past], object]]] = {
     "more runs than allowed": ("too_many_runs", lambda past: past.change(2, max_attempts=2)),
     "attempts that do not count": ("too_many_runs", lambda past: past.change(2, attempt=1)),
     "an end that the queue does not tell": ("story", lambda past: retell(past, 4, "cancelled", None)),
-    "a claim that the queue does not know": ("story", lambda past: past.see("claimed", task=1, fence=2, worker=FIRST, asked=1)),
+    "a claim that the queue does not know": ("story", lambda past: past.receive(1, 2, FIRST)),
     "a claim by somebody else": ("story", lambda past: past.seen[-3].update(worker=FIRST)),
     "a second run without a reason": ("unexplained_run", lambda past: drop_seen(past, task=3, fence=1, what="defer")),
     "a claim of a claimed task": ("unexplained_run", lambda past: retell(past, 2, "rescued", None)),
     "a return by nobody": ("unexplained_run", lambda past: drop_seen(past, event="leaving")),
     "a rescue of nobody": ("unexplained_run", lambda past: setattr(past.store.tasks[2], "attempts", [])),
     "a cancellation by nobody": ("unexplained_run", lambda past: retell(past, 5, "died", "cancelled")),
-    "a claim with a lost lease": ("lost_claim", lambda past: past.see("claimed", task=1, fence=2, worker=FIRST, asked=4_000)),
+    "a claim with a lost lease": ("lost_claim", lambda past: past.receive(1, 2, FIRST)),
     "a rescue from a live lease": ("early_rescue", lambda past: past.seen[0].update(until=8_000)),
     "an item is gone": ("items", lambda past: own_items(past, 2, [])),
     "an item of a checkpoint is gone": ("items", lambda past: own_items(past, 1, ["1-1-0"])),

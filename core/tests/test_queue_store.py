@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ytworker.errors import SchemaError, StoreError
-from ytworker.model import NewTask
+from ytworker.model import NewTask, TaskStatus
 from ytworker.queue import ItemFilter, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue, path_of, schema, utc_now
 from ytworker.queue.sqlite.database import Database
@@ -340,6 +340,33 @@ def test_a_full_disk_loses_nothing_and_says_so(queue: SQLiteQueue) -> None:
     assert len(queue._database.execute("SELECT id FROM body")) == 1
     queue._database.execute("PRAGMA max_page_count = 1000000")
     assert queue.enqueue([NewTask(type="demo", params={})])[0].created
+
+
+@pytest.mark.parametrize(("way", "words"), [("cancel", "cancelled"), ("requeue", "queued again")])
+def test_d1_what_is_done_in_chunks_says_how_far_it_came(queue_file: Path, way: str, words: str) -> None:
+    """The store fails between the first chunk and the second, each of which asks for the time once."""
+    calls = itertools.count(1)
+    fails = 0
+
+    def clock() -> int:
+        if next(calls) == fails:
+            queue._database.execute("PRAGMA query_only = ON")
+        return utc_now()
+
+    queue = SQLiteQueue(sqlite_url(queue_file), clock=clock)
+    queue.enqueue([NewTask(type="demo", params={}) for _ in range(1_200)])
+    if way == "requeue":
+        queue.cancel(TaskFilter())
+    calls, fails = itertools.count(1), 2
+    expected = f"cannot be written.*Before that 500 tasks were {words} and stay so; the same command goes on"
+    with pytest.raises(StoreError, match=expected):
+        getattr(queue, way)(TaskFilter())
+    queue._database.execute("PRAGMA query_only = OFF")
+    counts = queue.counts()
+    assert {counts[TaskStatus.CANCELLED], counts[TaskStatus.QUEUED]} == {500, 700}
+    getattr(queue, way)(TaskFilter())
+    assert max(queue.counts().values()) == 1_200
+    queue.close()
 
 
 def test_a_store_that_cannot_be_written_says_so(queue: SQLiteQueue) -> None:

@@ -26,15 +26,12 @@ def encode_task(task: NewTask) -> str:
     Raises:
         PayloadError: As :func:`encode_params`, or its priority or number of attempts makes no sense.
     """
-    priority, max_attempts, run_at = task.priority, task.max_attempts, task.run_at
-    if not (
-        isinstance(priority, int)
-        and 1 <= priority <= MAX_PRIORITY
-        and isinstance(max_attempts, int)
-        and 1 <= max_attempts < _TOO_LARGE
-        and task.timeout_seconds > 0
-        and (run_at is None or (isinstance(run_at, int) and abs(run_at) < _TOO_LARGE))
-    ):
+    priority: Any = task.priority  # nobody has checked what stands in it
+    max_attempts: Any = task.max_attempts
+    run_at: Any = task.run_at
+    whole = isinstance(priority, int) and isinstance(max_attempts, int) and isinstance(run_at, int | None)
+    fits = whole and 1 <= priority <= MAX_PRIORITY and 1 <= max_attempts < _TOO_LARGE and task.timeout_seconds > 0
+    if not (fits and (run_at is None or abs(run_at) < _TOO_LARGE)):
         msg = (
             f"a task has a priority from 1 to {MAX_PRIORITY}, at least one attempt, more than 0 seconds for each and a "
             f"time in whole microseconds; this one has {task.priority}, {task.max_attempts}, {task.timeout_seconds} "

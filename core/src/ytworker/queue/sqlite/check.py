@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ytworker.errors import StoreError
-from ytworker.queue.protocol import Problem
+from ytworker.queue.records import Problem
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.schema import (
     COUNTED,

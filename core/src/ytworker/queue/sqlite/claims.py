@@ -19,7 +19,7 @@ from functools import lru_cache
 from ytworker.errors import OrderNotOfferedError
 from ytworker.model import SECOND, Claim, Microseconds, Task, TaskStatus
 from ytworker.queue.payload import decode_json
-from ytworker.queue.protocol import ClaimRequest
+from ytworker.queue.records import ClaimRequest
 from ytworker.queue.sqlite.database import Database, Row
 from ytworker.queue.sqlite.parking import park
 from ytworker.queue.sqlite.schema import FLAG_ERRORS, FLAG_RUN, READY_KEYS

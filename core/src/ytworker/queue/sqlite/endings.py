@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from ytworker.model import Claim, ErrorInfo, Microseconds, Outcome
 from ytworker.queue.payload import encode_json
-from ytworker.queue.protocol import Completion, Deferral, Ending, Failure, Return
+from ytworker.queue.records import Completion, Deferral, Ending, Failure, Return
 from ytworker.queue.settling import stale_claim
 from ytworker.queue.sqlite import events, items, sources
 from ytworker.queue.sqlite.counters import count
@@ -132,7 +132,7 @@ def _complete_many(database: Database, endings: Sequence[Completion], now: Micro
         if first.setdefault(claim.task.id, ending) is ending:
             group = groups.setdefault((OUTCOME_CODES[_outcome(ending)], claim.worker_id), {})
             group[claim.task.id] = claim.fence
-    done = set()
+    done: set[int] = set()
     for (outcome, worker_id), fences in groups.items():
         values = (now, outcome, worker_id, json.dumps(fences))
         done.update(task_id for (task_id,) in database.execute(_COMPLETE_MANY, values))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ytworker.model import Microseconds, NewTask, OnConflict, UniqueWhile
 from ytworker.queue.payload import encode_task
-from ytworker.queue.protocol import Enqueued
+from ytworker.queue.records import Enqueued
 from ytworker.queue.sqlite import events
 from ytworker.queue.sqlite.database import Database, Row, storable
 from ytworker.queue.sqlite.schema import FLAG_KEY_LIVE, FLAG_KEY_QUEUED
@@ -17,8 +17,8 @@ INSERT INTO task_type (name, clock)
 VALUES (?, (SELECT 0 FROM claim_order WHERE name = 'weighted_random' AND filling)) RETURNING id, clock
 """
 _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'body'"
-# OR FAIL, because SQLite otherwise keeps a copy of what a statement changes, to take back half of its rows. Here the whole
-# transaction is taken back.
+# OR FAIL, because SQLite otherwise keeps a copy of what a statement changes, to take back half of its rows. Here the
+# whole transaction is taken back.
 _ADD_BODIES = """
 INSERT OR FAIL INTO body (id, type, created_at, max_attempts, timeout_seconds, key, params) VALUES
 """

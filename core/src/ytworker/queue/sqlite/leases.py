@@ -7,7 +7,7 @@ import socket
 
 from ytworker._version import __version__
 from ytworker.model import SECOND, ErrorClass, ErrorInfo, Microseconds
-from ytworker.queue.protocol import WorkerInfo
+from ytworker.queue.records import WorkerInfo
 from ytworker.queue.sqlite import events
 from ytworker.queue.sqlite.counters import count
 from ytworker.queue.sqlite.database import Database, Row
