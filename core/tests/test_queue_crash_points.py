@@ -249,6 +249,24 @@ def _act_until_write(world: World, operation: Operation, number: int) -> None:
         armed = False
 
 
+def test_q4_a_death_while_a_worker_leaves_costs_its_tasks_no_attempt(template: World, tmp_path: Path) -> None:
+    """Also where it was the only attempt: whoever comes next finishes for it, long before the lease would lapse."""
+    before = {claim.task.id: claim.task.attempt for claim in template.claims}
+    left = []
+    for world in different(deaths(template, OPERATIONS["remove_worker"], tmp_path)):
+        with opened(world.file, world.clock) as queue:
+            began = world.worker not in {worker.id for worker in queue.workers()}
+            assert queue.rescue() == 0
+            held = {number: queue.get(number) for number in before}
+            assert {task.state for task in held.values()} == {TaskStatus.QUEUED if began else TaskStatus.CLAIMED}
+            assert {number: task.attempt + began for number, task in held.items()} == before
+            assert [event.kind for event in queue.events(min(before))].count("returned") == began
+            assert queue.counter("rescued") == 0
+        left.append(began)
+    assert left.count(False) >= 1
+    assert left.count(True) >= 2, "nobody died on the way out"
+
+
 def test_an_order_that_was_cut_off_is_filled_by_the_next_call(template: World, tmp_path: Path) -> None:
     narrow = template.copy(tmp_path / "narrow")
     with opened(narrow.file, narrow.clock) as queue:

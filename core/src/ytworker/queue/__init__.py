@@ -18,7 +18,8 @@ from ytworker.queue.grouping import GroupCommit
 from ytworker.queue.merging import as_record, content_hash, merge
 from ytworker.queue.naming import queue_name
 from ytworker.queue.payload import encode_json, encode_params, encode_task
-from ytworker.queue.protocol import (
+from ytworker.queue.protocol import QueueCare, QueueFacts, QueueWakes, TaskQueue, Waker
+from ytworker.queue.records import (
     Attempt,
     ClaimRequest,
     Completion,
@@ -31,15 +32,10 @@ from ytworker.queue.protocol import (
     ItemFilter,
     Problem,
     Purged,
-    QueueCare,
-    QueueFacts,
-    QueueWakes,
     Requeued,
     Return,
     Settled,
     TaskFilter,
-    TaskQueue,
-    Waker,
     WorkerInfo,
 )
 from ytworker.queue.settling import SettleOneByOne

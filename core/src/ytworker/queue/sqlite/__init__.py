@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from ytworker.errors import StoreError, StoreMovedError
 from ytworker.model import Claim, Clock, Doubted, Item, Microseconds, NewTask, Outcome, SourceState, Task, TaskStatus
-from ytworker.queue.protocol import (
+from ytworker.queue.records import (
     Attempt,
     ClaimRequest,
     Completion,

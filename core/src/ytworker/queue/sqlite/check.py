@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ytworker.errors import StoreError
-from ytworker.queue.protocol import Problem
+from ytworker.queue.records import Problem
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.schema import (
     COUNTED,
@@ -99,9 +99,9 @@ INVARIANTS = (
     ),
     Invariant(
         "owner_without_claim",
-        "SELECT id FROM task WHERE status NOT IN (1, 3) AND owner IS NOT NULL",
-        "tasks that are neither claimed nor completed but name a worker",
-        ("UPDATE task SET owner = NULL WHERE status NOT IN (1, 3) AND owner IS NOT NULL",),
+        "SELECT id FROM task WHERE status IN (2, 4) AND owner IS NOT NULL",
+        "scheduled tasks and dead letters that name a worker, though nobody holds them",
+        ("UPDATE task SET owner = NULL WHERE status IN (2, 4) AND owner IS NOT NULL",),
     ),
     Invariant(
         "orphan_key",

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing, suppress
-from functools import partial
+from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -33,6 +34,7 @@ _PRAGMAS = (
 _DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 _UNSTORABLE = (OverflowError, UnicodeEncodeError)
 _FAILURES = (*_DAMAGE, *_UNSTORABLE)
+_ROWS_AT_ONCE = 40
 _WAL = "PRAGMA journal_mode = WAL"
 _BUSY_TIMEOUT_SECONDS = 30.0
 _WAL_RETRY_SECONDS = 0.005
@@ -158,6 +160,25 @@ class Database:
         except _DAMAGE as error:
             raise self._in_words(error) from error
 
+    def insert_many(self, sql: str, values: str, rows: Sequence[Row]) -> None:
+        """Insert rows, many with each statement, inside a transaction; texts must be :func:`storable`.
+
+        Args:
+            sql: All of the INSERT before the first row of values.
+            values: The placeholders of one row.
+            rows: What to insert.
+        """
+        size = len(rows) // _ROWS_AT_ONCE * _ROWS_AT_ONCE
+        if size:
+            flat = list(chain.from_iterable(rows[:size]))
+            width = len(flat) // size * _ROWS_AT_ONCE
+            self.many(
+                _rows_of(sql, values, _ROWS_AT_ONCE),
+                [flat[start : start + width] for start in range(0, len(flat), width)],
+            )
+        if size < len(rows):
+            self.many(_rows_of(sql, values, 1), rows[size:])
+
     def stream(self, sql: str, values: Sequence[Any] = ()) -> Generator[Row, None, None]:
         """Run one SELECT and give its rows one by one; they all come from one snapshot.
 
@@ -254,6 +275,11 @@ def _refuse_to_wait(status: int, _left: int, _pages: int) -> None:
         error = sqlite3.OperationalError("database is locked")
         error.sqlite_errorcode = sqlite3.SQLITE_BUSY
         raise error
+
+
+@lru_cache(maxsize=16)
+def _rows_of(sql: str, values: str, count: int) -> str:
+    return sql + ", ".join([values] * count)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

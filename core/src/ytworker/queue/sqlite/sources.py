@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from ytworker.model import ErrorClass, Microseconds, SourceState
-from ytworker.queue.protocol import CoolDown
+from ytworker.queue.records import CoolDown
 from ytworker.queue.sqlite.database import Database, Row
 
 _SELECT = """
