@@ -15,6 +15,7 @@ from ytworker.cli.app import _BUILTIN
 from ytworker.errors import TaskError
 from ytworker.logs import KEYS, LogEvent
 from ytworker.model import ErrorClass
+from ytworker.pacing import PACES
 from ytworker.settings import RetrySettings, Settings
 from ytworker.testing.worker_conformance import vars_of
 
@@ -116,7 +117,19 @@ def test_every_page_of_how_to_is_on_the_map() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["durability", "orders", "aging_seconds", "events", "keep_completed_days", "keep_dead_days", "strategy", "retry"],
+    [
+        *(
+            "durability",
+            "orders",
+            "aging_seconds",
+            "events",
+            "keep_completed_days",
+            "keep_dead_days",
+            "strategy",
+            "retry",
+        ),
+        *(name for name in Settings.model_fields if name.startswith("pace")),
+    ],
 )
 def test_every_setting_of_the_queue_is_explained(name: str) -> None:
     assert name in Settings.model_fields
@@ -140,3 +153,10 @@ def test_every_error_that_a_plugin_may_raise_is_documented() -> None:
 @pytest.mark.parametrize("name", [*testing.__all__, *vars_of(testing.WorkerConformance)])
 def test_everything_for_tests_is_documented(name: str) -> None:
     assert f"`{name}" in TESTING
+
+
+@pytest.mark.parametrize("word", PACES)
+def test_the_numbers_of_a_pace_are_those_that_are_documented(word: str) -> None:
+    pace = PACES[word]
+    row = f"| `{word}` | {pace.interval:g} | {pace.burst} | {pace.per_hour} | {pace.in_flight} |"
+    assert row in (ROOT / "docs" / "explanation" / "budgets.md").read_text("utf-8")

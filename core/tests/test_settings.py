@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ytworker.engine.retry import RetryStrategy
 from ytworker.errors import SettingsError
+from ytworker.pacing import PACES, Pace
 from ytworker.queue import ORDERS, get_strategy
 from ytworker.settings import (
     ALL_ORDERS,
@@ -485,3 +486,14 @@ def test_without_settings_retries_are_those_of_the_design() -> None:
 def test_what_is_wrong_with_a_retry_is_said_at_the_start(config: Callable[..., Path], text: str, name: str) -> None:
     config(text)
     assert name in complaint()
+
+
+def test_the_pace_is_a_word_and_single_numbers_stand_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().values.paced() == Pace() == PACES["normal"]
+    monkeypatch.setenv("YTWORKER_PACE", "careful")
+    monkeypatch.setenv("YTWORKER_PACE_PER_HOUR", "120")
+    assert load_settings().values.paced() == Pace(interval=6.0, burst=10, per_hour=120)
+    assert load_settings({"pace": "fast"}).values.paced() == Pace(interval=1.5, burst=60, per_hour=120, in_flight=2)
+    monkeypatch.setenv("YTWORKER_PACE_BURST", "0")
+    with pytest.raises(SettingsError, match="YTWORKER_PACE_BURST"):
+        load_settings()

@@ -171,6 +171,7 @@ class Service(Tending):
             check=self.checked,
             lease_seconds=self.settings.values.lease_seconds,
             retry=self._retry_of,
+            pace=self.settings.values.paced(),
         )
 
     def _retry_of(self, task_type: str) -> RetryStrategy:
