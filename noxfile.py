@@ -12,7 +12,7 @@ import nox
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "tests", "alone"]
+nox.options.sessions = ["lint", "types", "tests", "alone", "wheels", "docs"]
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # a missing newer Python is a named skip; see `pythons` for 3.11
 
@@ -30,11 +30,22 @@ MEMBERS = {
     "ytworker-channel": ["./core", "./plugins/ytworker-ytdlp[testing]", "./plugins/ytworker-channel"],
     "ytworker-metrics": ["./core", "./plugins/ytworker-metrics"],
 }
-PACKAGES = {member: member.replace("-", "_") for member in MEMBERS} | {"core": "ytworker"}
+# Distributions of other people, so to say: their suites run alone, and from wheels; a cache in the common environment
+# would answer for everybody else.
+EXAMPLES = {
+    "ytworker-cache": ["./core", "./examples/ytworker-cache"],
+    "ytworker-digest": ["./core", "./examples/ytworker-digest"],
+    "ytworker-feeds": ["./core", "./examples/ytworker-feeds"],
+}
+ALL = MEMBERS | EXAMPLES
+PACKAGES = {member: member.replace("-", "_") for member in ALL} | {"core": "ytworker"}
+FOLDERS = {member: needs[-1].partition("[")[0] for member, needs in ALL.items()}
 EVERYTHING = list(dict.fromkeys(part for parts in MEMBERS.values() for part in parts))
 
-BENCH_TOOLS = ["huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0"]
+BENCH_TOOLS = ["huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0", "uv>=0.9"]
 TEST_TOOLS = ["coverage>=7.10", "hypothesis>=6.100", "pytest>=8.3"]
+BUILD_TOOLS = ["hatchling>=1.27", "packaging>=24", "pytest>=8.3", "uv>=0.9"]
+DOCS_TOOLS = ["furo>=2025.9", "myst-parser>=5", "sphinx>=9", "sphinxcontrib-mermaid>=1.2"]
 LINT_TOOLS = ["import-linter>=2.1", "ruff>=0.9"]
 TYPE_TOOLS = ["hypothesis", "mypy>=1.14", "nox", "pytest", "trustme"]
 
@@ -66,7 +77,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Type checks, strict."""
-    install(session, *EVERYTHING)
+    install(session, *EVERYTHING, *FOLDERS.values())
     session.install(*TYPE_TOOLS)
     session.run("mypy")
 
@@ -80,17 +91,31 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("member", list(MEMBERS), ids=list(MEMBERS))
+@nox.parametrize("member", list(ALL), ids=list(ALL))
 def alone(session: nox.Session, member: str) -> None:
     """One distribution with only what it requires; its own suite must cover it."""
-    install(session, *MEMBERS[member])
+    install(session, *ALL[member])
     session.install(*TEST_TOOLS)
-    folder = "core" if member == "core" else f"plugins/{member}"
     data = f"--data-file={session.create_tmp()}/coverage"
-    session.run("python", "-m", "coverage", "run", data, "-m", "pytest", f"{folder}/tests", *session.posargs)
+    session.run("python", "-m", "coverage", "run", data, "-m", "pytest", f"{FOLDERS[member]}/tests", *session.posargs)
     session.run("python", "-m", "coverage", "combine", data, env={}, success_codes=[0, 1], silent=True)
     include = f"--include=*/src/{PACKAGES[member]}/*"
     session.run("python", "-m", "coverage", "report", data, include, "--precision=2", "--fail-under=90.01")
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build every distribution, and use each from its wheel in a fresh environment, as its users do."""
+    session.install(*BUILD_TOOLS)
+    session.run("python", "-m", "pytest", "tests/packaging", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site, in docs/_build; every warning is an error."""
+    install(session, *EVERYTHING)
+    session.install(*DOCS_TOOLS)
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs)
 
 
 @nox.session
@@ -100,6 +125,7 @@ def bench(session: nox.Session) -> None:
     session.install(*BENCH_TOOLS)
     rounds = ["--rounds", "5"] if "--quick" in session.posargs else []
     session.run("python", "tests/benchmarks/start.py", *rounds)
+    session.run("python", "tests/benchmarks/plugins.py", *rounds)
     session.run("python", "tests/benchmarks/queues.py", *session.posargs)
 
 

@@ -1,9 +1,11 @@
 """What the documentation says is there: tests by their names, links, commands and their options."""
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,15 +15,16 @@ from ytworker.cli.app import _BUILTIN
 from ytworker.errors import TaskError
 from ytworker.logs import KEYS, LogEvent
 from ytworker.model import ErrorClass
+from ytworker.pacing import PACES
 from ytworker.settings import RetrySettings, Settings
 from ytworker.testing.worker_conformance import vars_of
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts)]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
-SOURCES = [path for folder in ("core", "plugins", "tests") for path in (ROOT / folder).rglob("*.py")]
+SOURCES = [path for folder in ("core", "plugins", "examples", "tests") for path in (ROOT / folder).rglob("*.py")]
 
-TASK_TYPES = {"channel_scrape"}
+TASK_TYPES = {"channel_scrape", "star_scrape"}
 """Commands of plugins; their options come from the plugin's model."""
 
 
@@ -76,19 +79,57 @@ def test_the_commands_are_looked_at() -> None:
     assert problem_of("dead requeue --fingerprint 1f0c --dry-run") is None
 
 
+def generated() -> ModuleType:
+    """Load docs/generate.py, which is a script and in no package."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["settings.md", "commands.md", "hooks.md"])
+def test_the_pages_that_are_generated_are_up_to_date(name: str) -> None:
+    """If this fails, run `python docs/generate.py`."""
+    module = generated()
+    assert sorted(module.PAGES) == ["commands.md", "hooks.md", "settings.md"]
+    assert (ROOT / "docs" / "reference" / name).read_text("utf-8") == module.PAGES[name]()
+
+
 @pytest.mark.parametrize("name", [*LogEvent, *KEYS])
 def test_every_event_and_key_of_the_log_is_documented(name: str) -> None:
     assert f"`{name}`" in (ROOT / "docs" / "reference" / "logs.md").read_text("utf-8")
 
 
+def test_every_plugin_of_ours_is_in_the_directory() -> None:
+    text = (ROOT / "docs" / "reference" / "plugin-directory.md").read_text("utf-8")
+    folders = [
+        folder.name for group in ("plugins", "examples") for folder in (ROOT / group).iterdir() if folder.is_dir()
+    ]
+    assert [name for name in folders if f"`{name}`" not in text] == []
+
+
 def test_every_page_of_how_to_is_on_the_map() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert [name for name in IDS[1:] if f"({name})" not in readme] == []
+    assert [name for name in IDS[1:] if f"({name})" not in readme and name != "docs/index.md"] == []
 
 
 @pytest.mark.parametrize(
     "name",
-    ["durability", "orders", "aging_seconds", "events", "keep_completed_days", "keep_dead_days", "strategy", "retry"],
+    [
+        *(
+            "durability",
+            "orders",
+            "aging_seconds",
+            "events",
+            "keep_completed_days",
+            "keep_dead_days",
+            "strategy",
+            "retry",
+        ),
+        *(name for name in Settings.model_fields if name.startswith("pace")),
+    ],
 )
 def test_every_setting_of_the_queue_is_explained(name: str) -> None:
     assert name in Settings.model_fields
@@ -112,3 +153,10 @@ def test_every_error_that_a_plugin_may_raise_is_documented() -> None:
 @pytest.mark.parametrize("name", [*testing.__all__, *vars_of(testing.WorkerConformance)])
 def test_everything_for_tests_is_documented(name: str) -> None:
     assert f"`{name}" in TESTING
+
+
+@pytest.mark.parametrize("word", PACES)
+def test_the_numbers_of_a_pace_are_those_that_are_documented(word: str) -> None:
+    pace = PACES[word]
+    row = f"| `{word}` | {pace.interval:g} | {pace.burst} | {pace.per_hour} | {pace.in_flight} |"
+    assert row in (ROOT / "docs" / "explanation" / "budgets.md").read_text("utf-8")

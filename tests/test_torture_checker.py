@@ -7,17 +7,22 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from torture import belongings, explanations, promises
 from torture.checker import check
-from torture.history import Event
-from torture.store import LAPSED, Store, Stored
+from torture.enqueuer import Enqueuer
+from torture.history import Event, read
+from torture.process import Place
+from torture.store import LAPSED, Store, Stored, load
+from torture.worker import Worker
 
 from ytworker import queue
 from ytworker.model import ErrorClass, ErrorInfo, Task, TaskStatus
 from ytworker.queue import Attempt
+from ytworker.queue.sqlite import claims
 
 FIRST, SECOND = 71, 72
 """Two workers; the first one dies while it holds a task."""
@@ -62,7 +67,10 @@ class Past:
     def claim(self, number: int, fence: int, worker: int) -> None:
         self.change(number, attempt=self.store.tasks[number].task.attempt + 1)
         self.tell(number, "claimed", worker)
-        self.see("claimed", task=number, fence=fence, worker=worker)
+        self.receive(number, fence, worker)
+
+    def receive(self, number: int, fence: int, worker: int) -> None:
+        self.see("claimed", task=number, fence=fence, worker=worker, asked=next(self.ticks))
 
     def end(
         self, number: int, fence: int, worker: int, what: str, fate: str, *, answer: str | None = "done", **found: Any
@@ -222,7 +230,7 @@ LIES: dict[str, tuple[str, Callable[[Past], object]]] = {
     "a task that nobody enqueued": ("invented", lambda past: again(past, 8, "e8")),
     "a task is there twice": ("doubled", lambda past: again(past, 8, "e5")),
     "half of a bulk": ("torn_bulk", unanswered_bulk),
-    "two claims of one fence": ("two_winners", lambda past: past.see("claimed", task=1, fence=1, worker=SECOND)),
+    "two claims of one fence": ("two_winners", lambda past: past.receive(1, 1, SECOND)),
     "two acknowledged finishes": ("done_twice", finish_twice),
     "two ends in the queue": ("done_twice", lambda past: past.tell(1, "completed", FIRST)),
     "a late finish is accepted": ("stale_accepted", finish_late),
@@ -235,13 +243,14 @@ LIES: dict[str, tuple[str, Callable[[Past], object]]] = {
     "more runs than allowed": ("too_many_runs", lambda past: past.change(2, max_attempts=2)),
     "attempts that do not count": ("too_many_runs", lambda past: past.change(2, attempt=1)),
     "an end that the queue does not tell": ("story", lambda past: retell(past, 4, "cancelled", None)),
-    "a claim that the queue does not know": ("story", lambda past: past.see("claimed", task=1, fence=2, worker=FIRST)),
+    "a claim that the queue does not know": ("story", lambda past: past.receive(1, 2, FIRST)),
     "a claim by somebody else": ("story", lambda past: past.seen[-3].update(worker=FIRST)),
     "a second run without a reason": ("unexplained_run", lambda past: drop_seen(past, task=3, fence=1, what="defer")),
     "a claim of a claimed task": ("unexplained_run", lambda past: retell(past, 2, "rescued", None)),
     "a return by nobody": ("unexplained_run", lambda past: drop_seen(past, event="leaving")),
     "a rescue of nobody": ("unexplained_run", lambda past: setattr(past.store.tasks[2], "attempts", [])),
     "a cancellation by nobody": ("unexplained_run", lambda past: retell(past, 5, "died", "cancelled")),
+    "a claim with a lost lease": ("lost_claim", lambda past: past.receive(1, 2, FIRST)),
     "a rescue from a live lease": ("early_rescue", lambda past: past.seen[0].update(until=8_000)),
     "an item is gone": ("items", lambda past: own_items(past, 2, [])),
     "an item of a checkpoint is gone": ("items", lambda past: own_items(past, 1, ["1-1-0"])),
@@ -268,6 +277,37 @@ def test_every_kind_of_lie_is_found(lie: str) -> None:
     code, tell = LIES[lie]
     tell(past)
     assert code in {violation.code for violation in check(past.seen, past.store)}
+
+
+# -- a queue that lets a lost worker claim
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "unguarded"])
+def test_a_lost_worker_that_may_claim_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """What a process does that hangs past its lease, one step after the other."""
+    if not guarded:
+        claim_sql, guard = claims._claim_sql, "EXISTS (SELECT 1 FROM worker WHERE id = ?1 AND NOT lost)"
+        monkeypatch.setattr(claims, "_claim_sql", lambda *of, **how: claim_sql(*of, **how).replace(guard, "TRUE"))
+    place = Place(tmp_path)
+    hangs, lives = Worker(place, "hangs", "1", lease_seconds=-1.0), Worker(place, "lives", "1", lease_seconds=600.0)
+    enqueuer = Enqueuer(place, "enqueuer", "1", range(1))
+    enqueuer.enqueue(range(1))
+    (late,) = hangs.claim(1)
+    assert lives.queue.rescue() == 1
+    taken = lives.claim(1)
+    enqueuer.enqueue(range(1, 2))
+    place.all_enqueued.touch()
+    for claim in [late, *hangs.claim(1)]:
+        hangs.end(claim)
+    while taken or not lives.is_over():
+        taken = lives.go_on(taken)
+    for process in (hangs, lives, enqueuer):
+        process.queue.close()
+    found = {violation.code for violation in check(read(place.histories), load(place.queue))}
+    assert ("lost_claim" in found) is not guarded
+    assert guarded is (found == set())
 
 
 def test_every_kind_of_violation_is_tried() -> None:

@@ -41,6 +41,7 @@ class ModelTask:
     attempt: int = 0
     fence: int = 0
     owner: int | None = None
+    cancelled: tuple[int | None, int] | None = None
     failures: int = 0
     checkpoint: Any = None
     outcome: Outcome | None = None
@@ -134,7 +135,7 @@ class Model:
         if task.unique is UniqueWhile.QUEUED:
             self.free_key(number)
         task.state, task.at, task.owner, task.reason = CLAIMED, self.clock(), worker, None
-        task.attempt, task.fence = task.attempt + 1, task.fence + 1
+        task.attempt, task.fence, task.cancelled = task.attempt + 1, task.fence + 1, None
         task.history.append("claimed")
         return task
 
@@ -159,7 +160,7 @@ class Model:
     def refuse(self, claim: Claim) -> None:
         """Count a stale write, unless the task was cancelled under this claim."""
         task = self.tasks.get(claim.task.id)
-        self.stale += not (task and task.state is TaskStatus.CANCELLED and task.fence == claim.fence)
+        self.stale += not (task and task.cancelled == (claim.worker_id, claim.fence))
 
     def settle(self, ending: Ending, items: Sequence[str]) -> bool:
         number, now = ending.claim.task.id, self.clock()
@@ -227,6 +228,9 @@ class Model:
     def cancel(self, which: TaskFilter) -> int:
         found = self.find(which, LIVE)
         for number in found:
+            task = self.tasks[number]
+            if task.owner is not None:
+                task.cancelled = (task.owner, task.fence)
             self.end(number, TaskStatus.CANCELLED, "cancelled")
         return len(found)
 

@@ -509,6 +509,27 @@ def test_a_fork_server_that_dies_is_told(until: Until) -> None:
         until(lambda: not alive(pid))
 
 
+def test_a_worker_whose_fork_server_is_killed_gives_its_tasks_back_and_says_so(
+    program: Program, zoo: Zoo, until: Until, home: Path, reap: Any
+) -> None:
+    zoo.worker("demo", f"{NOTE_PID}pathlib.Path(os.environ['HOME'], 'server').write_text(str(os.getppid()))\n{SLOW}")
+    for _ in range(2):
+        program("enqueue", "demo", "--max-attempts", "1")
+    process = program.start("run")
+    try:
+        until(lambda: len(list(home.glob("pid-*"))) == 2 and (home / "server").exists())
+        os.kill(int((home / "server").read_text()), signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 1
+    assert b"the process that starts children has ended" in err
+    reap()
+    assert [(task["state"], task["attempt"]) for task in all_tasks(program)] == [("queued", 0)] * 2
+    assert json.loads(program("status", "--json").out)["workers"] == []
+
+
 def test_an_end_that_is_heard_while_another_child_starts_is_not_lost(server: ForkServer, until: Until) -> None:
     first, sock = server.start()
     server.kill(first)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from plugin_helpers import Program, Zoo, worker_module
-from ytworker.cli import plugins as plugins_module
+from ytworker.plugins import apart
 
 pytest_plugins = ["plugin_fixtures"]
 
@@ -100,10 +100,9 @@ def test_the_switches_decide_before_any_import(program: Program, zoo: Zoo, switc
     assert imported(zoo) == ([] if state == "blocked" else ["found_plugin"])
 
 
-def test_an_allow_list_keeps_a_new_distribution_out(
+def test_p4_an_allow_list_keeps_a_new_distribution_out(
     program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Row P4 of the abuse cases."""
     monkeypatch.setenv("YTWORKER_ONLY", "found, b")
     zoo.worker("found", imported=TATTLE)
     zoo.worker("newcomer", imported=TATTLE)
@@ -195,7 +194,7 @@ def test_show_survives_what_a_plugin_does(program: Program, zoo: Zoo, source: st
 
 
 def test_show_does_not_wait_for_ever(program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins_module, "LOAD_SECONDS", 0.2)
+    monkeypatch.setattr(apart, "LOAD_SECONDS", 0.2)
     zoo.worker("found", imported="import time; time.sleep(60)")
     shown = json.loads(program("plugins", "show", "found", "--json").out)
     assert shown["status"] == "broken"
@@ -360,3 +359,71 @@ def test_the_version(program: Program) -> None:
 
 def test_without_arguments_the_help_is_shown(program: Program) -> None:
     assert "plugins" in program().out + program().err
+
+
+# -- check, prefer, and what hooks are called
+
+
+def test_check_tells_of_every_kind(program: Program, zoo: Zoo) -> None:
+    zoo.worker("found", extra=PARAMETERS)
+    zoo.extension("wraps", "@hookimpl(wrapper=True)\ndef scrape(params, context):\n    return (yield)")
+    zoo.extension("answers", "@hookimpl\ndef scrape(params, context): return []")
+    install_command(zoo)
+    done = program("plugins", "check", "found", "wraps", "answers", "hello", "--json")
+    assert done.code == 1
+    checked = {each["name"]: each for each in json.loads(done.out)}
+    assert {name: each["status"] for name, each in checked.items()} == {
+        "found": "loaded",
+        "wraps": "loaded",
+        "answers": "broken",
+        "hello": "loaded",
+    }
+    assert checked["found"]["hooks"] == ["get_parameters", "get_task_type", "scrape"]
+    assert checked["wraps"]["hooks"] == ["scrape (wrapper)"]
+    assert checked["found"]["load_seconds"] >= 0
+    told = program("plugins", "check", "found-dist")
+    assert (told.code, "loaded" in told.out, " ms" in told.out) == (0, True, True)
+
+
+def test_check_shows_no_secret_of_ours_to_a_plugin(program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YTWORKER_PLUGINS__OTHER__API_KEY", "canary")
+    spy = "import os, pathlib; pathlib.Path(__file__).with_suffix('.env').write_text(repr(dict(os.environ)))"
+    zoo.worker("spy", imported=spy)
+    assert program("plugins", "check", "spy").code == 0
+    assert "canary" not in (zoo.folder / "spy_plugin.env").read_text()
+
+
+def test_a_distribution_is_preferred_until_that_is_undone(program: Program, zoo: Zoo) -> None:
+    full_house(zoo)
+    assert listed(program)["twice"]["status"] == "conflict"
+    assert program("plugins", "prefer", "beta").code == 0
+    assert (listed(program)["twice"]["status"], listed(program)["twice"]["distribution"]) == ("found", "beta")
+    assert program("plugins", "prefer", "--undo", "beta").code == 0
+    assert listed(program)["twice"]["status"] == "conflict"
+    done = program("plugins", "prefer", "--undo", "beta")
+    assert (done.code, "preferred are: none" in done.err) == (1, True)
+    assert "nothing of that name" in program("plugins", "prefer", "gamma").err
+    assert program("plugins", "prefer", " ").code == 2
+
+
+def test_hooks_are_traced_here_and_in_children(program: Program, zoo: Zoo) -> None:
+    zoo.worker("found")
+    zoo.extension("wraps", "@hookimpl(wrapper=True)\ndef scrape(params, context):\n    return (yield)")
+    zoo.worker("fails", "1 / 0")
+    done = program("--trace-hooks", "scrape", "found", "--jsonl")
+    assert "asks extension:wraps (wrapper), worker:found" in done.err
+    assert "get_task_type gave 'found'" in done.err
+    program("enqueue", "found")
+    done = program.apart("--trace-hooks", "run", "--until-empty")
+    assert "asks extension:wraps (wrapper), worker:found" in done.err
+    assert "asks" not in program("scrape", "found").err
+
+
+def test_strict_plugins_refuse_before_anything_is_written(program: Program, zoo: Zoo) -> None:
+    zoo.worker("found")
+    zoo.worker("broken", imported="raise ImportError('a part')")
+    done = program("--strict-plugins", "enqueue", "found")
+    assert done.code == 2
+    assert "broken is broken: ImportError: a part" in done.err
+    assert program("--strict-plugins", "--block", "broken", "enqueue", "found").code == 0
+    assert len(json.loads(program("tasks", "list", "--json").out)) == 1

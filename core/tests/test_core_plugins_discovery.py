@@ -153,7 +153,7 @@ def test_two_distributions_of_one_name_are_a_conflict_and_neither_is_imported(zo
     found = info("demo")
     assert found.state is PluginState.CONFLICT
     assert "alpha and beta both provide 'demo'" in (found.reason or "")
-    assert "plugins block beta" in (found.reason or "")
+    assert "plugins prefer alpha" in (found.reason or "")
     with pytest.raises(PluginUnavailableError, match="conflict"):
         PluginRegistry().load("demo")
     assert imported(zoo) == []

@@ -400,9 +400,9 @@ def test_the_probe_tells_what_loaded(zoo: Zoo, capfd: pytest.CaptureFixture[str]
     model += "@hookimpl\ndef get_parameters():\n    return P"
     zoo.worker("demo", imported="print('noise')", extra=model)
     zoo.worker("bad", imported="raise ImportError('nope')")
-    assert probe.probe("bad")["status"] == "broken"
-    assert probe.probe("nobody")["status"] == "missing"
-    told = probe.probe("demo")
+    assert probe.probe(PluginKind.WORKER, "bad")["status"] == "broken"
+    assert probe.probe(PluginKind.WORKER, "nobody")["status"] == "missing"
+    told = probe.probe(PluginKind.WORKER, "demo")
     assert (told["status"], told["settings"]) == ("loaded", [])
     assert told["parameters"]["required"] == ["n"]
     assert told["load_seconds"] >= 0
@@ -414,7 +414,7 @@ def test_what_a_plugin_prints_does_not_mix_with_the_answer_of_the_probe(zoo: Zoo
 
     zoo.worker("demo", imported="import os; print('noise'); os.write(1, b'more noise')")
     done = subprocess.run(
-        [sys.executable, "-m", "ytworker.plugins.probe", "demo"],
+        [sys.executable, "-m", "ytworker.plugins.probe", "worker", "demo"],
         env={**os.environ, "PYTHONPATH": str(zoo.folder)},
         capture_output=True,
         text=True,

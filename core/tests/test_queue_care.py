@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ytworker.errors import SchemaError, StoreError
+from ytworker.errors import SchemaError, StaleClaimError, StoreError
 from ytworker.model import NewTask, Outcome, TaskStatus
-from ytworker.queue import LIFOStrategy, TaskFilter
+from ytworker.queue import ClaimRequest, FIFOStrategy, LIFOStrategy, Return, Settled, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue, care, schema
 from ytworker.settings import sqlite_url
 from ytworker.testing import FakeClock
@@ -80,6 +80,34 @@ def test_tasks_that_were_claimed_when_the_backup_was_made_are_rescued(
     queue.restore(tmp_path / "copy.db")
     assert queue.get(1).state is TaskStatus.CLAIMED
     assert queue.rescue() == 1
+
+
+def test_d2_a_worker_that_lives_through_a_restore_has_lost_its_lease(
+    queue: SQLiteQueue, tmp_path: Path, worker: int
+) -> None:
+    """It claims nothing, its tasks are rescued once, and what it then writes is refused, under old and new fences."""
+    add(queue, 2)
+    (old,) = queue.claim(worker, FIFOStrategy, ["demo"])
+    queue.backup(tmp_path / "copy.db")
+    queue.release(old)
+    (late,) = queue.claim(worker, FIFOStrategy, ["demo"])
+    other = queue.connect()
+    queue.restore(tmp_path / "copy.db")
+    assert queue.workers() == []
+    assert queue.claim(worker, FIFOStrategy, ["demo"]) == []
+    assert queue.claim_task(worker, 2) is None
+    request = ClaimRequest(worker_id=worker, strategy=FIFOStrategy, types=["demo"])
+    assert queue.settle([Return(claim=late)], request) == Settled([], [Return(claim=late)])
+    assert not queue.renew(worker, lease_seconds=600)
+    assert (other.rescue(), other.rescue()) == (1, 0)
+    (again,) = other.claim(other.add_worker(lease_seconds=60), FIFOStrategy, ["demo"])
+    assert (again.task.id, again.task.attempt, again.fence) == (1, 2, 2)
+    for claim in (old, late):
+        with pytest.raises(StaleClaimError):
+            queue.finish(claim, [], Outcome.EMPTY)
+    assert other.holds(again)
+    assert other.check() == []
+    other.close()
 
 
 def test_a_backup_of_an_older_version_is_brought_up_to_date_and_not_changed(

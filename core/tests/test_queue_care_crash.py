@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from crash_helpers import (
@@ -33,10 +32,9 @@ from disk_helpers import Write, at_each_write
 from queue_world import World, build, look
 
 from ytworker.errors import StoreError
-from ytworker.model import NewTask, TaskStatus
-from ytworker.queue import FIFOStrategy, TaskFilter
+from ytworker.model import NewTask, Outcome, TaskStatus
+from ytworker.queue import ClaimRequest, Completion, FIFOStrategy, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue, schema
-from ytworker.settings import sqlite_url
 from ytworker.testing import FakeClock
 
 Care = Callable[[SQLiteQueue, Path], object]
@@ -268,32 +266,73 @@ def test_d2_what_stands_in_the_log_of_a_backup_is_restored_too(small: Place, tmp
 
 
 def test_d2_a_queue_in_use_is_restored_as_it_was_at_one_moment_or_refused(small: Place, tmp_path: Path) -> None:
-    """Its log moves into the file while the two are copied, in the worst moment: between them."""
+    """Another process works on it all the while: a step and a checkpoint at each of the first writes of the copy."""
     place = small.copy(tmp_path / "place")
-    assert in_child(partial(_restore_from_one_in_use, place)) == 0
+    ended = in_child(partial(_restore_from_one_in_use, place))
+    if ended == NOT_HERE:
+        pytest.skip("the writes of this Python's SQLite cannot be intercepted")
+    assert ended == 0
+
+
+STEPS = 40
 
 
 def _restore_from_one_in_use(place: Place) -> None:
-    source, copy = place.folder / "old.db", shutil.copyfile
-    other = SQLiteQueue(sqlite_url(source), clock=place.world.clock, events=False)
-    worker = other.add_worker(lease_seconds=1)
-    other.enqueue([NewTask(type="late", params={"n": n}) for n in range(200)])
-    other._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    source = place.folder / "old.db"
+    ask, asked = os.pipe()
+    answer, answered = os.pipe()
+    working = fork(partial(_work_at_each_call, place, (ask, asked), answered))
+    os.close(answered)
+    steps, armed = iter(range(STEPS)), False
 
-    def move_on(*arguments: Any) -> Any:
-        copied = copy(*arguments)
-        claims = other.claim(worker, FIFOStrategy, ["late"], limit=20)
-        other._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        other.release(claims[-1])
-        return copied
+    def work_meanwhile(_: Write) -> bool:
+        if armed and next(steps, None) is not None:
+            os.write(asked, b".")
+            assert os.read(answer, 1), "the other process is gone"
+        return True
 
-    shutil.copyfile = move_on
+    try:
+        at_each_write(work_meanwhile)
+    except OSError:
+        os._exit(NOT_HERE)
+    assert os.read(answer, 1), "the other process did not start"
     with opened(place.world.file, place.world.clock) as queue:
+        armed = True
+        refused = False
         try:
             queue.restore(source)
-        except StoreError as error:
-            os.write(2, str(error).encode())
+        except StoreError:
+            refused = True
+        armed = False
+        assert next(steps, None) is None, "it was not in use while it was copied"
         assert queue.check() == []
+        ended = [task.id for task in queue.tasks(TaskFilter(types=["late"])) if task.state is TaskStatus.COMPLETED]
+        waiting = queue.waiting().get("late", 0)
+        restored = rows_of(queue)
+    os.close(asked)
+    assert join(working) == 0
+    if refused:
+        assert restored == place.now
+    else:  # each step ends the oldest, claims the next and enqueues one: all of it, up to the same step
+        first = min(ended, default=1)
+        assert ended == list(reversed(range(first, first + len(ended))))
+        assert waiting == 199
+
+
+def _work_at_each_call(place: Place, calls: tuple[int, int], answered: int) -> None:
+    ask, asked = calls
+    os.close(asked)  # so that the end of the calls is seen
+    with opened(place.folder / "old.db", place.world.clock) as queue:
+        worker = queue.add_worker(lease_seconds=1000)
+        queue.enqueue([NewTask(type="late", params={"text": "x" * 500}) for _ in range(200)])
+        (claim,) = queue.claim(worker, FIFOStrategy, ["late"])
+        os.write(answered, b".")
+        request = ClaimRequest(worker_id=worker, strategy=FIFOStrategy, types=["late"])
+        while os.read(ask, 1):
+            more = [NewTask(type="late", params={"text": "y" * 500})]
+            (claim,) = queue.settle([Completion(claim=claim, outcome=Outcome.EMPTY, follow_ups=more)], request).claims
+            queue._database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            os.write(answered, b".")
 
 
 def test_q7_nobody_else_can_read_what_is_copied_while_that_goes_on(small: Place, tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """``check`` finds what is broken and mends what can be mended; unreadable tasks are parked and stop nobody."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ytworker.model import ErrorClass, NewTask, Outcome, TaskStatus
 from ytworker.queue import FIFOStrategy, QueueCare, TaskFilter
-from ytworker.queue.sqlite import SQLiteQueue, check
+from ytworker.queue.sqlite import SQLiteQueue, check, schema
 from ytworker.settings import sqlite_url
 
 # Each breaks one invariant of a queue with a waiting, a claimed and a finished task, all with keys.
@@ -19,7 +20,7 @@ DAMAGE = {
     "unknown_type": "UPDATE task SET type = 99 WHERE id = 3",
     "too_many_attempts": "UPDATE task SET attempt = 6 WHERE id = 2",
     "claimed_by_nobody": "DELETE FROM worker",
-    "owner_without_claim": "UPDATE task SET owner = 1 WHERE id = 1",
+    "owner_without_claim": "UPDATE task SET status = 2, owner = 1 WHERE id = 1",
     "orphan_key": "INSERT INTO live_key VALUES (1, 'orphan', 3)",
     "missing_key": "DELETE FROM live_key WHERE id = 1",
     "run_of_an_ended_task": "INSERT INTO run (id) VALUES (3)",
@@ -27,6 +28,7 @@ DAMAGE = {
     "missing_in_order": "UPDATE task SET rank = NULL WHERE id = 1",
     "behind_the_clock": "UPDATE task SET weight_key = -1 WHERE id = 1",
     "wrong_count": "UPDATE task_type SET queued = 7",
+    "request_without_pace": "INSERT INTO request VALUES ('youtube', 1, 1)",
     "unreadable_item": "INSERT INTO item VALUES (1, 's', 'video', 'v', 1, 1, 1, 1, 'h', '{')",
     "hit_without_item": "INSERT INTO hit (task, position, item, context) VALUES (3, 1, 99, '{}')",
 }
@@ -63,6 +65,22 @@ def test_what_is_broken_is_found_and_mended_where_that_takes_no_guess(used: SQLi
     mended = {problem.code: problem.repaired for problem in used.check(repair=True)}
     assert mended[code] is (code in REPAIRED)
     assert (code in {problem.code for problem in used.check()}) is (code not in REPAIRED)
+
+
+def test_counts_are_made_again_in_one_pass_over_the_tasks(used: SQLiteQueue) -> None:
+    """However many types there are; also for a type that has no task any more."""
+    used.enqueue([NewTask(type=name, params={}) for name in ("a", "b", "b", "c")])
+    used.cancel(TaskFilter(types=["c"]))
+    used.delete(TaskFilter(types=["c"]))
+    right = used.counts(), used.waiting()
+    used._database.change("UPDATE task_type SET queued = 7, claimed = 7, completed = 7, cancelled = 7")
+    assert [(problem.code, problem.count) for problem in used.check(repair=True)] == [("wrong_count", 4)]
+    assert (used.counts(), used.waiting()) == right
+    assert used.check() == []
+    for statement in schema.RECOUNT:
+        plan = [row[3] for row in used._database.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        assert len([step for step in plan if step.startswith(("SCAN task", "SEARCH task"))]) <= 2, plan
+        assert len([step for step in plan if re.match(r"SCAN task(?!_)", step)]) <= 1, plan
 
 
 def test_a_damaged_file_is_found_before_anything_else(queue_file: Path, used: SQLiteQueue) -> None:

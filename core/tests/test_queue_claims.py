@@ -10,6 +10,7 @@ from ytworker.errors import TaskNotFoundError
 from ytworker.model import SECOND, Claim, NewTask, Outcome, TaskStatus
 from ytworker.queue import (
     ClaimingStrategy,
+    ClaimRequest,
     Enqueued,
     FIFOStrategy,
     LIFOStrategy,
@@ -211,6 +212,25 @@ def test_any_number_of_tasks_may_become_due_at_once(queue: SQLiteQueue, worker: 
     queue.enqueue([new(run_at=clock() + SECOND)] * many)
     clock.advance(1)
     assert ids(queue.claim(worker, FIFOStrategy, ["demo"], limit=many + 1)) == list(range(1, many + 1))
+
+
+@pytest.mark.parametrize("look", ["claim", "settle", "rescue"])
+def test_one_look_makes_few_ready_however_many_types_are_due(
+    queue: SQLiteQueue, worker: int, clock: FakeClock, look: str
+) -> None:
+    """Others wait for the write lock meanwhile."""
+    types = [f"t{number}" for number in range(10)]
+    queue.enqueue([NewTask(type=name, params={}, run_at=clock() + SECOND) for name in types for _ in range(90)])
+    clock.advance(1)
+    request = ClaimRequest(worker_id=worker, strategy=FIFOStrategy, types=types)
+    looks = {
+        "claim": lambda: len(queue.claim(worker, FIFOStrategy, types)),
+        "settle": lambda: len(queue.settle([], request).claims),
+        "rescue": queue.rescue,
+    }
+    assert looks[look]() == (look != "rescue")
+    assert queue.counts()[TaskStatus.SCHEDULED] == 900 - claims.PROMOTED_AT_ONCE
+    assert len(queue.claim(worker, FIFOStrategy, types, limit=1000)) == 900 - (look != "rescue")
 
 
 def test_the_next_due_time_is_that_of_the_given_types(queue: SQLiteQueue, clock: FakeClock) -> None:

@@ -15,7 +15,19 @@ from disk_helpers import Write, at_each_write
 from queue_world import COOL_DOWN, FAILURE, ITEMS, LEASE, World, build, look
 
 from ytworker.model import SECOND, Claim, ErrorClass, NewTask, OnConflict, Outcome, TaskStatus
-from ytworker.queue import ORDERS, ClaimRequest, Completion, Deferral, Failure, Return, TaskFilter, get_strategy
+from ytworker.queue import (
+    ORDERS,
+    Ask,
+    ClaimRequest,
+    Completion,
+    Deferral,
+    Failure,
+    Pace,
+    Quota,
+    Return,
+    TaskFilter,
+    get_strategy,
+)
 from ytworker.queue.sqlite import SQLiteQueue, schema
 from ytworker.testing import FakeClock
 
@@ -140,6 +152,11 @@ OPERATIONS = {
     "purge": Operation(lambda queue, world: queue.purge(world.clock() + 1, list(TaskStatus))),
     "narrow_the_orders": Operation(lambda queue, _: queue.offer(["priority"]), steps=True),
     "resume": Operation(lambda queue, _: queue.resume("s")),
+    "admit": Operation(
+        lambda queue, world: queue.admit(Ask(source="free", pace=Pace(), cost=2, holder=world.claims[0]))
+    ),
+    "reserve": Operation(lambda queue, _: queue.reserve("free", Quota("search", 100, "UTC"), 60)),
+    "exhaust": Operation(lambda queue, _: queue.exhaust("free", Quota("search", 100, "UTC"))),
 }
 
 
@@ -247,6 +264,24 @@ def _act_until_write(world: World, operation: Operation, number: int) -> None:
         armed = True
         operation.run(queue, world)
         armed = False
+
+
+def test_q4_a_death_while_a_worker_leaves_costs_its_tasks_no_attempt(template: World, tmp_path: Path) -> None:
+    """Also where it was the only attempt: whoever comes next finishes for it, long before the lease would lapse."""
+    before = {claim.task.id: claim.task.attempt for claim in template.claims}
+    left = []
+    for world in different(deaths(template, OPERATIONS["remove_worker"], tmp_path)):
+        with opened(world.file, world.clock) as queue:
+            began = world.worker not in {worker.id for worker in queue.workers()}
+            assert queue.rescue() == 0
+            held = {number: queue.get(number) for number in before}
+            assert {task.state for task in held.values()} == {TaskStatus.QUEUED if began else TaskStatus.CLAIMED}
+            assert {number: task.attempt + began for number, task in held.items()} == before
+            assert [event.kind for event in queue.events(min(before))].count("returned") == began
+            assert queue.counter("rescued") == 0
+        left.append(began)
+    assert left.count(False) >= 1
+    assert left.count(True) >= 2, "nobody died on the way out"
 
 
 def test_an_order_that_was_cut_off_is_filled_by_the_next_call(template: World, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Where the file lies: on a disk of this machine, for its owner alone, and still there."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ MOUNTINFO = r"""
 42 27 0:51 / /mnt/with\040blank rw - fuse.sshfs host: rw
 43 27 0:52 / /media rw - tmpfs tmpfs rw
 44 43 0:53 / /media rw - cifs //nas/media rw
+45 27 0:54 / /srv/日本 rw - nfs4 server:/export rw
 """
 MAC = """
 /dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
@@ -36,10 +38,18 @@ MAC = """
         ("/mnt/share/local/queue.db", "ext4"),
         ("/mnt/with blank/queue.db", "fuse.sshfs"),
         ("/media/queue.db", "cifs"),
+        ("/srv/日本/queue.db", "nfs4"),
+        ("/srv/queue.db", None),
     ],
 )
 def test_q7_the_file_system_is_that_of_the_deepest_mount(path: str, kind: str | None) -> None:
     assert files.file_system_of(Path(path), files.parse_mountinfo(MOUNTINFO)) == kind
+
+
+def test_q7_a_mount_whose_name_is_no_utf_8_is_known_by_its_bytes() -> None:
+    found = files.parse_mountinfo(os.fsdecode(b"45 27 0:54 / /srv/caf\xe9\\040x rw - nfs4 server:/export rw"))
+    assert files.file_system_of(Path(os.fsdecode(b"/srv/caf\xe9 x/queue.db")), found) == "nfs4"
+    assert files.file_system_of(Path("/srv/caf x/queue.db"), found) is None
 
 
 def test_q7_a_mac_lists_its_mounts_in_words() -> None:

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ytworker.errors import SchemaError, StoreError
-from ytworker.model import NewTask
+from ytworker.model import NewTask, TaskStatus
+from ytworker.queue import ItemFilter, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue, path_of, schema, utc_now
 from ytworker.queue.sqlite.database import Database
 from ytworker.settings import default_queue, sqlite_url
@@ -121,6 +122,27 @@ def test_a_queue_works_under_any_file_name(tmp_path: Path, name: str) -> None:
     queue.close()
     assert (tmp_path / name).stat().st_size > 0
     assert not (tmp_path / name).with_name(name + "-wal").exists()
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"\xff\xfe", "ü%20?#".encode(), b"*[a]"])
+def test_d2_care_is_taken_of_a_queue_in_any_folder(tmp_path: Path, name: bytes) -> None:
+    """A name of Latin-1, of no encoding at all, or full of what URLs and patterns mean something by."""
+    folder = tmp_path / os.fsdecode(name)
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    queue = SQLiteQueue(sqlite_url(folder / "queue.db"))
+    queue.enqueue([NewTask(type="demo", params={})])
+    queue.backup(folder / "copy.db")
+    queue.delete(TaskFilter(ids=[task.id for task in queue.tasks(TaskFilter()) if queue.cancel(TaskFilter())]))
+    queue.vacuum()
+    queue.restore(folder / "copy.db")
+    assert [task.type for task in queue.tasks(TaskFilter())] == ["demo"]
+    assert queue.check() == []
+    assert list(queue.items(ItemFilter())) == []  # through a connection of its own
+    queue.close()
+    assert sorted(file.name for file in folder.iterdir()) == ["copy.db", "queue.db"]
 
 
 # -- who may read it
@@ -318,6 +340,33 @@ def test_a_full_disk_loses_nothing_and_says_so(queue: SQLiteQueue) -> None:
     assert len(queue._database.execute("SELECT id FROM body")) == 1
     queue._database.execute("PRAGMA max_page_count = 1000000")
     assert queue.enqueue([NewTask(type="demo", params={})])[0].created
+
+
+@pytest.mark.parametrize(("way", "words"), [("cancel", "cancelled"), ("requeue", "queued again")])
+def test_d1_what_is_done_in_chunks_says_how_far_it_came(queue_file: Path, way: str, words: str) -> None:
+    """The store fails between the first chunk and the second, each of which asks for the time once."""
+    calls = itertools.count(1)
+    fails = 0
+
+    def clock() -> int:
+        if next(calls) == fails:
+            queue._database.execute("PRAGMA query_only = ON")
+        return utc_now()
+
+    queue = SQLiteQueue(sqlite_url(queue_file), clock=clock)
+    queue.enqueue([NewTask(type="demo", params={}) for _ in range(1_200)])
+    if way == "requeue":
+        queue.cancel(TaskFilter())
+    calls, fails = itertools.count(1), 2
+    expected = f"cannot be written.*Before that 500 tasks were {words} and stay so; the same command goes on"
+    with pytest.raises(StoreError, match=expected):
+        getattr(queue, way)(TaskFilter())
+    queue._database.execute("PRAGMA query_only = OFF")
+    counts = queue.counts()
+    assert {counts[TaskStatus.CANCELLED], counts[TaskStatus.QUEUED]} == {500, 700}
+    getattr(queue, way)(TaskFilter())
+    assert max(queue.counts().values()) == 1_200
+    queue.close()
 
 
 def test_a_store_that_cannot_be_written_says_so(queue: SQLiteQueue) -> None:

@@ -8,19 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ytworker.engine.retry import RetryStrategy
 from ytworker.errors import SettingsError
+from ytworker.pacing import PACES, Pace
 from ytworker.queue import ORDERS, get_strategy
 from ytworker.settings import (
     ALL_ORDERS,
     Settings,
-    blocklist,
+    blocked_plugins,
     decode_section,
     default_config,
     default_queue,
     load_settings,
-    read_blocklist,
     sqlite_url,
     variable,
-    write_blocklist,
 )
 
 CANARY = "hunter2-canary"
@@ -295,39 +294,39 @@ def test_settings_read_nothing_behind_our_back(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_blocklist_that_is_not_there_blocks_nothing() -> None:
-    assert read_blocklist() == ()
+    assert blocked_plugins().read() == ()
 
 
 def test_a_blocklist_is_written_in_one_step_sorted_and_without_doubles() -> None:
-    write_blocklist(["b", "a", "b"])
-    assert blocklist().read_text() == "a\nb\n"
-    assert read_blocklist() == ("a", "b")
-    assert [file.name for file in blocklist().parent.iterdir()] == [blocklist().name]
-    write_blocklist([])
-    assert read_blocklist() == ()
+    blocked_plugins().write(["b", "a", "b"])
+    assert blocked_plugins().file.read_text() == "a\nb\n"
+    assert blocked_plugins().read() == ("a", "b")
+    assert [file.name for file in blocked_plugins().file.parent.iterdir()] == [blocked_plugins().file.name]
+    blocked_plugins().write([])
+    assert blocked_plugins().read() == ()
 
 
 def test_the_blocklist_adds_to_what_is_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
-    write_blocklist(["c"])
+    blocked_plugins().write(["c"])
     monkeypatch.setenv("YTWORKER_BLOCK", "a,b")
     assert load_settings().values.block == ("a", "b", "c")
 
 
 def test_blank_lines_in_the_blocklist_block_nothing() -> None:
-    write_blocklist(["a"])
-    blocklist().write_text("\n a \n\n")
-    assert read_blocklist() == ("a",)
+    blocked_plugins().write(["a"])
+    blocked_plugins().file.write_text("\n a \n\n")
+    assert blocked_plugins().read() == ("a",)
 
 
 def test_a_blocklist_that_cannot_be_read_unblocks_nothing() -> None:
-    write_blocklist(["a"])
-    blocklist().write_bytes(b"\xff")
+    blocked_plugins().write(["a"])
+    blocked_plugins().file.write_bytes(b"\xff")
     with pytest.raises(SettingsError, match=r"blocked-plugins\.txt cannot be read"):
         load_settings()
-    blocklist().unlink()
-    blocklist().mkdir()
+    blocked_plugins().file.unlink()
+    blocked_plugins().file.mkdir()
     with pytest.raises(SettingsError, match=r"blocked-plugins\.txt cannot be read"):
-        read_blocklist()
+        blocked_plugins().read()
 
 
 # -- sections of plugins
@@ -487,3 +486,14 @@ def test_without_settings_retries_are_those_of_the_design() -> None:
 def test_what_is_wrong_with_a_retry_is_said_at_the_start(config: Callable[..., Path], text: str, name: str) -> None:
     config(text)
     assert name in complaint()
+
+
+def test_the_pace_is_a_word_and_single_numbers_stand_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().values.paced() == Pace() == PACES["normal"]
+    monkeypatch.setenv("YTWORKER_PACE", "careful")
+    monkeypatch.setenv("YTWORKER_PACE_PER_HOUR", "120")
+    assert load_settings().values.paced() == Pace(interval=6.0, burst=10, per_hour=120)
+    assert load_settings({"pace": "fast"}).values.paced() == Pace(interval=1.5, burst=60, per_hour=120, in_flight=2)
+    monkeypatch.setenv("YTWORKER_PACE_BURST", "0")
+    with pytest.raises(SettingsError, match="YTWORKER_PACE_BURST"):
+        load_settings()

@@ -33,6 +33,7 @@ RULES = (
     explanations.the_story_is_whole,
     explanations.every_fate_is_explained,
     explanations.nobody_loses_a_live_lease,
+    explanations.a_lost_worker_claims_nothing,
     explanations.every_failure_is_remembered,
     explanations.what_is_cancelled_stays_so,
     explanations.refusals_and_rescues_are_counted,

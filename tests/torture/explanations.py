@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from torture.store import ENDED, LAPSED, Run, Store, Stored
 from torture.witnesses import FATES, Violation, Witnesses
 
+FOREVER = 2**63
+
 
 def the_story_is_whole(seen: Witnesses, store: Store) -> Iterator[Violation]:
     for number, stored in store.tasks.items():
@@ -40,13 +42,27 @@ def _is_explained(seen: Witnesses, stored: Stored, run: Run) -> bool:
 
 
 def nobody_loses_a_live_lease(seen: Witnesses, store: Store) -> Iterator[Violation]:
-    """A worker that died while it gave its lease back does not need to be waited for."""
     for number, stored in store.tasks.items():
         for attempt in stored.attempts:
             early = seen.leases.get(attempt.worker_id, 0) - attempt.at
-            if attempt.error.type == LAPSED and early > 0 and attempt.worker_id not in seen.leaving:
+            if attempt.error.type == LAPSED and early > 0:
                 text = f"task {number} was taken from worker {attempt.worker_id} {early} us before its lease ended"
                 yield Violation("early_rescue", text)
+
+
+def a_lost_worker_claims_nothing(seen: Witnesses, store: Store) -> Iterator[Violation]:
+    """Whoever received a task that was taken from a worker knows that this one had lost its lease by then."""
+    lost: dict[int | None, int] = {}
+    for number, run in store.runs():
+        lapsed = {each.worker_id for each in store.tasks[number].attempts if each.error.type == LAPSED}
+        if run.fate == "rescued" and run.worker in lapsed:
+            known = [at for fence, at in seen.fences[number] if fence > run.fence]
+            lost[run.worker] = min([*known, lost.get(run.worker, FOREVER)])
+    for (task, fence), claims in seen.claims.items():
+        for event in claims:
+            if event["asked"] > lost.get(event["worker"], FOREVER):
+                text = f"task {task}: fence {fence} was given to worker {event['worker']}, which had lost its lease"
+                yield Violation("lost_claim", text)
 
 
 def every_failure_is_remembered(_: Witnesses, store: Store) -> Iterator[Violation]:

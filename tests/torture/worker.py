@@ -126,8 +126,12 @@ class Worker(Process):
             return self.settle(held, limit)
         for claim in held:
             self.end(claim)
+        return self.claim(limit)
+
+    def claim(self, limit: int) -> list[Claim]:
+        asked = now()
         claims = self.queue.claim(self.id, self.strategy(), TYPES, limit=limit)
-        self.history.write(*map(_claimed, claims))
+        self.history.write(*(_claimed(claim, asked) for claim in claims))
         return claims
 
     def settle(self, held: list[Claim], limit: int) -> list[Claim]:
@@ -135,6 +139,7 @@ class Worker(Process):
         events = [self.event(claim) for claim in held]
         self.history.write(*({"event": "try", **event} for event in events))
         request = ClaimRequest(worker_id=self.id, strategy=self.strategy(), types=TYPES, limit=limit)
+        asked = now()
         settled = self.queue.settle(endings, request)
         stale = {(ending.claim.task.id, ending.claim.fence) for ending in settled.stale}
         self.history.write(
@@ -142,7 +147,7 @@ class Worker(Process):
                 {"event": "refused" if (event["task"], event["fence"]) in stale else "done", **event}
                 for event in events
             ),
-            *map(_claimed, settled.claims),
+            *(_claimed(claim, asked) for claim in settled.claims),
         )
         return settled.claims
 
@@ -192,12 +197,13 @@ class Worker(Process):
         self.enqueued += 1
         task = NewTask(type="b", params={"tag": f"{self.who}-{self.enqueued}"}, max_attempts=3)
         self.history.write({"event": "enqueuing", "tags": [task.params["tag"]], "keyed": False})
+        asked = now()
         claim = self.queue.enqueue_and_claim(task, self.id)
         if isinstance(claim, Enqueued):  # the lease had lapsed: stored, but not claimed
             self.history.write({"event": "enqueued", "tag": task.params["tag"], "task": claim.id, "created": True})
             return []
         event = {"event": "enqueued", "tag": task.params["tag"], "task": claim.task.id, "created": True}
-        self.history.write(event, _claimed(claim))
+        self.history.write(event, _claimed(claim, asked))
         return [claim]
 
     def strategy(self) -> ClaimingStrategy:
@@ -210,9 +216,15 @@ def _of(claim: Claim) -> Event:
     return {"task": claim.task.id, "fence": claim.fence, "worker": claim.worker_id}
 
 
-def _claimed(claim: Claim) -> Event:
+def _claimed(claim: Claim, asked: int) -> Event:
     task = claim.task
-    return {"event": "claimed", **_of(claim), "attempt": task.attempt, "max_attempts": task.max_attempts}
+    return {
+        "event": "claimed",
+        **_of(claim),
+        "asked": asked,
+        "attempt": task.attempt,
+        "max_attempts": task.max_attempts,
+    }
 
 
 def _items(ids: list[str]) -> list[Item]:

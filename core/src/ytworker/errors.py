@@ -18,6 +18,7 @@
     ├── SettingsError             the settings cannot be used
     ├── ParametersError           task parameters that do not fit, all at once
     ├── PluginUnavailableError    no usable plugin answers this task type
+    ├── PluginsRefusedError       strict_plugins is on, and a plugin cannot be used
     ├── ChildrenError             no child process can be started here
     └── QueueError                the queue refused
         ├── StaleClaimError       a newer claim holds the task: this writer lost its lease
@@ -175,6 +176,10 @@ class PluginUnavailableError(YtworkerError):
         self.state = state
         self.reason = reason
         super().__init__(f"{name} is {state}: {reason}")
+
+
+class PluginsRefusedError(YtworkerError):
+    """The settings are strict about plugins, and some cannot be used."""
 
 
 class ChildrenError(YtworkerError):

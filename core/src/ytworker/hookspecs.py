@@ -11,9 +11,11 @@ A module with two functions is enough::
 
     from ytworker import Item, hookimpl
 
+
     @hookimpl
     def get_task_type() -> str:
         return "hello"
+
 
     @hookimpl
     def scrape(params, context):

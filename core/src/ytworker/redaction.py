@@ -9,11 +9,13 @@ No pattern here looks twice at a character without a bound: the texts come from 
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
+
+from ytworker.secret_references import is_reference
 
 HIDDEN = "********"
 _SHORTEST = 6
@@ -149,6 +151,11 @@ def remember(values: Mapping[str, Any]) -> None:
             _known.update({secret, quote(secret, safe=""), unquote(secret), json.dumps(secret)[1:-1]} - {""})
 
 
+def remember_secrets(secrets: Iterable[str]) -> None:
+    """Learn by heart what is known to be secret, whatever it looks like."""
+    remember({"secret": list(secrets)})
+
+
 def forget() -> None:
     """Forget what was learnt by heart; tests do it between each other."""
     _known.clear()
@@ -161,7 +168,7 @@ def _secrets(value: Any, *, secret: bool) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _secrets(each, secret=secret)
-    elif isinstance(value, str):
+    elif isinstance(value, str) and not is_reference(value):
         decoded = _decoded(value)
         if decoded is not None:
             yield from _secrets(decoded, secret=secret)
@@ -182,6 +189,8 @@ def masked(name: str, value: Any) -> Any:
     """
     if ".extractor_args" in name:  # tokens and visitor data are handed on here, under names of their own
         return HIDDEN
+    if is_reference(value):
+        return value  # where a secret is, is none
     own = name.split(".")[2:] if name.startswith("plugins.") else [name]
     if value in (None, "", [], {}):
         return value

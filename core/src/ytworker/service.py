@@ -36,8 +36,10 @@ from ytworker.queue import (
     GroupCommit,
     ItemFilter,
     QueueCare,
+    QueueWakes,
     TaskFilter,
     TaskQueue,
+    Waker,
     WorkerInfo,
     get_strategy,
 )
@@ -169,6 +171,7 @@ class Service(Tending):
             check=self.checked,
             lease_seconds=self.settings.values.lease_seconds,
             retry=self._retry_of,
+            pace=self.settings.values.paced(),
         )
 
     def _retry_of(self, task_type: str) -> RetryStrategy:
@@ -275,7 +278,16 @@ class Service(Tending):
                 server or ForkServer(), size=concurrency, limits=self._limits(), strategy=order, types=types
             )
             poller = CrewPoller(worker=crew, types=crew.types, releasing=releasing, **shared)
-        return poller.run(until_empty=until_empty, max_tasks=max_tasks)
+        poller.waker = self._waker()
+        try:
+            return poller.run(until_empty=until_empty, max_tasks=max_tasks)
+        finally:
+            if poller.waker is not None:
+                poller.waker.close()
+
+    def _waker(self) -> Waker | None:
+        """Let the queue end waits, if it can and they are real ones."""
+        return self.queue.waker() if isinstance(self.queue, QueueWakes) and self._sleep is time.sleep else None
 
     def _limits(self) -> Limits:
         values = self.settings.values
@@ -382,7 +394,8 @@ def open(  # noqa: A001 - `ytworker.open` reads well and shadows nothing outside
     """
     loaded = settings or load_settings({"queue": url}, config)
     values = loaded.values
-    registry = PluginRegistry(policy or Policy(values.only, values.block, values.no_plugins))
+    policy = policy or Policy(values.only, values.block, values.no_plugins, values.prefer)
+    registry = PluginRegistry(policy, trace=values.trace_hooks)
     queue = open_queue(url or values.queue, registry, values.durability, events=values.events)
     return Service(queue, registry, loaded)
 

@@ -8,7 +8,7 @@ process that runs the plugin, and :func:`decode_section` turns them into the plu
 import difflib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,10 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from ytworker.errors import SettingsError
-from ytworker.redaction import masked, remember
+from ytworker.name_lists import NameList
+from ytworker.pacing import PACES, Pace
+from ytworker.redaction import masked, remember, remember_secrets
+from ytworker.secret_references import resolve_all
 
 APP = "ytworker"
 PREFIX = "YTWORKER_"
@@ -37,6 +40,7 @@ CONFIG_VARIABLE = "YTWORKER_CONFIG"
 Names = Annotated[tuple[str, ...], NoDecode]
 Order = Literal["fifo", "lifo", "priority", "weighted_random"]
 Orders = Annotated[tuple[Order, ...], NoDecode]
+PaceName = Literal["careful", "normal", "fast"]
 ALL_ORDERS: tuple[Order, ...] = get_args(Order)
 ALWAYS_THERE: tuple[Order, ...] = ("fifo", "lifo")
 """One index serves both, and aging looks at it whatever the order is."""
@@ -63,32 +67,14 @@ def default_config() -> Path:
     return Path(platformdirs.user_config_dir(APP), "config.toml")
 
 
-def blocklist() -> Path:
-    """Give the path of the file that ``plugins block`` keeps: one name a line, beside the user's config file."""
-    return default_config().with_name("blocked-plugins.txt")
+def blocked_plugins() -> NameList:
+    """Give the list that ``plugins block`` keeps."""
+    return NameList(default_config().with_name("blocked-plugins.txt"))
 
 
-def read_blocklist() -> tuple[str, ...]:
-    """Give the names that are blocked for good.
-
-    Raises:
-        SettingsError: The file is there and cannot be read; an unreadable block list must not unblock anything.
-    """
-    file = blocklist()
-    try:
-        return tuple(filter(None, map(str.strip, file.read_text("utf-8").splitlines()))) if file.exists() else ()
-    except (OSError, ValueError) as error:
-        msg = f"{file} cannot be read: {error}"
-        raise SettingsError(msg) from None
-
-
-def write_blocklist(names: Iterable[str]) -> None:
-    """Replace the names that are blocked for good, in one step."""
-    file = blocklist()
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = file.with_suffix(".new")
-    draft.write_text("".join(f"{name}\n" for name in sorted(set(names))), "utf-8")
-    draft.replace(file)
+def preferred_plugins() -> NameList:
+    """Give the list that ``plugins prefer`` keeps: distributions."""
+    return NameList(default_config().with_name("preferred-plugins.txt"))
 
 
 class RetrySettings(BaseModel):
@@ -154,6 +140,23 @@ class Settings(BaseSettings):
     keep_dead_days: int = Field(
         default=180, ge=0, le=LONGEST_KEEP_DAYS, description="For how many days dead letters are kept; 0 is for ever."
     )
+    pace: PaceName = Field(
+        default="normal",
+        description="How often a source is asked, by all workers together: careful (at most 300 requests an hour), "
+        "normal (600) or fast (1000). The settings pace_… replace single numbers of it.",
+    )
+    pace_interval_seconds: float | None = Field(
+        default=None, gt=0, le=86_400, description="Seconds between two requests of one source, in the mean."
+    )
+    pace_burst: int | None = Field(
+        default=None, ge=1, le=10_000, description="How many requests may follow each other at once after a rest."
+    )
+    pace_per_hour: int | None = Field(
+        default=None, ge=1, le=100_000, description="How many requests one source gets in any hour."
+    )
+    pace_in_flight: int | None = Field(
+        default=None, ge=1, le=64, description="How many requests one source gets at a time."
+    )
     max_attempts: int = Field(default=5, ge=1, le=100, description="How many attempts of a task may count.")
     retry: dict[str, RetrySettings] = Field(
         default_factory=dict,
@@ -200,7 +203,13 @@ class Settings(BaseSettings):
     )
     only: Names = Field(default=(), description="If set, only these plugins are used; names or distributions.")
     block: Names = Field(default=(), description="Plugins that are never imported; names or distributions.")
+    prefer: Names = Field(default=(), description="Distributions that win where two provide a plugin of the same name.")
     no_plugins: bool = Field(default=False, description="Use no plugin at all.")
+    strict_plugins: bool = Field(
+        default=False,
+        description="Refuse to work while any installed plugin cannot be used; each is tried first.",
+    )
+    trace_hooks: bool = Field(default=False, description="Log every call of a hook: who is asked and what comes back.")
     plugins: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Sections of plugins, such as [plugins.ytdlp]."
     )
@@ -209,7 +218,17 @@ class Settings(BaseSettings):
         """Give what ``repr`` shows: no secret."""
         return ((name, masked(name or "", value)) for name, value in super().__repr_args__())
 
-    @field_validator("only", "block", mode="before")
+    def paced(self) -> Pace:
+        """Give the pace of sources: that of the word, with the single numbers in place of its own."""
+        pace = PACES[self.pace]
+        return Pace(
+            interval=self.pace_interval_seconds or pace.interval,
+            burst=self.pace_burst or pace.burst,
+            per_hour=self.pace_per_hour or pace.per_hour,
+            in_flight=self.pace_in_flight or pace.in_flight,
+        )
+
+    @field_validator("only", "block", "prefer", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return _listed(value)
@@ -323,7 +342,8 @@ def load_settings(flags: Mapping[str, Any] | None = None, config: Path | None = 
         values = Settings(**merged)
     except ValidationError as error:
         raise SettingsError(_describe(error, origins)) from None
-    values.block = (*values.block, *read_blocklist())
+    values.block = (*values.block, *blocked_plugins().read())
+    values.prefer = (*values.prefer, *preferred_plugins().read())
     remember({"queue": values.queue, **values.plugins})
     return LoadedSettings(values, origins, file, tuple(_unknown_variables()))
 
@@ -336,14 +356,17 @@ def variable(*path: str) -> str:
 def decode_section(name: str, model: type[Model], raw: Mapping[str, Any]) -> Model:
     """Turn the raw values of ``[plugins.NAME]`` into the plugin's model.
 
-    What came from the environment is text: lists and tables in it are JSON, a list may also be comma-separated.
+    What came from the environment is text: lists and tables in it are JSON, a list may also be comma-separated. What
+    refers to a secret is looked up here, in the process that needs it, and learnt by heart.
 
     Raises:
-        SettingsError: A value does not fit, or nothing reads it. The message names the setting and its variable.
+        SettingsError: A value does not fit, nothing reads it, or a secret is not where the setting says. The message
+            names the setting and its variable.
     """
     remember(raw)
+    values = {key: _looked_up(name, key, _decode(model, key, value)) for key, value in raw.items()}
     try:
-        return model.model_validate({key: _decode(model, key, value) for key, value in raw.items()})
+        return model.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(('plugins', name, *map(str, problem['loc'])))}: {problem['msg']} "
@@ -351,6 +374,16 @@ def decode_section(name: str, model: type[Model], raw: Mapping[str, Any]) -> Mod
             for problem in error.errors(include_url=False, include_input=False, include_context=False)
         )
         raise SettingsError(problems) from None
+
+
+def _looked_up(name: str, key: str, value: Any) -> Any:
+    try:
+        whole, secrets = resolve_all(value)
+    except ValueError as error:
+        msg = f"plugins.{name}.{key} (also {variable('plugins', name, key)}) refers to a secret, but {error}"
+        raise SettingsError(msg) from None
+    remember_secrets(secrets)
+    return whole
 
 
 def _decode(model: type[BaseModel], key: str, value: Any) -> Any:

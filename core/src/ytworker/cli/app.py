@@ -28,7 +28,9 @@ _BUILTIN = {
     "dead": LazyCommand("ytworker.cli.dead", "See what ended without success, queue it again or delete it."),
     "items": LazyCommand("ytworker.cli.items", "Look at what was collected."),
     "db": LazyCommand("ytworker.cli.db", "Check the queue, back it up, give space back."),
-    "plugins": LazyCommand("ytworker.cli.plugins", "See and choose what is installed."),
+    "plugins": LazyCommand("ytworker.cli.plugins", "See, check and choose what is installed, start a new one."),
+    "install": LazyCommand("ytworker.cli.install", "Install plugins where this program lives."),
+    "uninstall": LazyCommand("ytworker.cli.uninstall", "Remove plugins from where this program lives."),
     "health": LazyCommand("ytworker.cli.health", "Say by the exit code whether all is well."),
     "doctor": LazyCommand("ytworker.cli.doctor", "Look at everything that may be odd here."),
     "config": LazyCommand("ytworker.cli.config", "See the settings and where they come from."),
@@ -91,6 +93,8 @@ def _state(ctx: Any) -> State:
             no_plugins=bool(given.get("no_plugins")),
             only=tuple(given.get("only") or ()),
             block=tuple(given.get("block") or ()),
+            strict_plugins=bool(given.get("strict_plugins")),
+            trace_hooks=bool(given.get("trace_hooks")),
             log_level=given.get("log_level"),
             log_format=given.get("log_format"),
         )
@@ -114,6 +118,10 @@ def root(  # noqa: PLR0913, PLR0917 - each is an option that people type
     no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Use no plugin at all.")] = False,
     only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Use this plugin and no other.")] = None,
     block: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Do not use this plugin.")] = None,
+    strict_plugins: Annotated[
+        bool, typer.Option("--strict-plugins", help="Refuse to work while any installed plugin cannot be used.")
+    ] = False,
+    trace_hooks: Annotated[bool, typer.Option("--trace-hooks", help="Log every call of a hook.")] = False,
     log_level: Annotated[str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(metavar="FORMAT", help="auto, console or json.")] = None,
     version: Annotated[
@@ -158,5 +166,10 @@ def _exit_code(error: Exception) -> int:
         complain(f"{error.task_type}:", *error.problems)
     else:
         complain(str(error))
-    usage = (errors.ParametersError, errors.PluginUnavailableError, errors.SettingsError)
+    usage = (
+        errors.ParametersError,
+        errors.PluginUnavailableError,
+        errors.PluginsRefusedError,
+        errors.SettingsError,
+    )
     return 2 if isinstance(error, usage) else 1

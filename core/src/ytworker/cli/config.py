@@ -9,6 +9,7 @@ from ytworker.cli.lazy import make_app
 from ytworker.cli.output import emit_json, note, show_table
 from ytworker.cli.state import State
 from ytworker.redaction import masked
+from ytworker.secret_references import is_reference, resolve
 from ytworker.settings import LoadedSettings
 
 app = make_app(no_args_is_help=True)
@@ -25,11 +26,29 @@ def show(ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help="
     state: State = ctx.find_object(State) or State()
     rows = list(_rows(state.settings))
     if json:
-        emit_json([{"name": name, "value": value, "origin": origin} for name, value, origin in rows])
+        shape = ("name", "value", "origin", "resolves")
+        emit_json([dict(zip(shape, (*row, _resolves(row[1])), strict=True)) for row in rows])
         return
-    show_table(("NAME", "VALUE", "ORIGIN"), rows, wide=("VALUE", "ORIGIN"))
+    show_table(("NAME", "VALUE", "ORIGIN"), map(_row, rows), wide=("VALUE", "ORIGIN"))
     there = "" if state.settings.config.is_file() else " (not there)"
     note(f"config file: {state.settings.config}{there}")
+
+
+def _row(row: tuple[str, Any, str]) -> tuple[object, ...]:
+    name, value, origin = row
+    words = {None: "", True: " (there)", False: " (not there)"}[_resolves(value)]
+    return name, f"{value}{words}" if words else value, origin
+
+
+def _resolves(value: Any) -> bool | None:
+    """Tell whether a secret is where the setting says; None for what refers to none. The secret itself is not kept."""
+    if not is_reference(value):
+        return None
+    try:
+        resolve(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _rows(settings: LoadedSettings) -> Iterator[tuple[str, Any, str]]:

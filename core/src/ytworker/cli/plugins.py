@@ -1,31 +1,30 @@
-"""``ytworker plugins``: see and choose what is installed. Listing imports nothing."""
+"""``ytworker plugins``: see, check and choose what is installed, and start a new one. Listing imports nothing."""
 
-import json as jsonlib
-import subprocess
+import shlex
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import complain, emit_json, note, show_facts, show_table
+from ytworker.cli.output import complain, counted, emit, emit_json, note, show_facts, show_table
 from ytworker.cli.state import State
-from ytworker.plugins.discovery import PluginInfo, PluginKind, PluginState, discover
+from ytworker.plugins import apart
+from ytworker.plugins.discovery import CORE, PluginInfo, PluginKind, PluginState, discover
 from ytworker.plugins.registry import PluginRegistry
-from ytworker.settings import read_blocklist, write_blocklist
-
-LOAD_SECONDS = 30
-"""How long a plugin may take to import before ``plugins show`` gives up on it."""
+from ytworker.settings import blocked_plugins, preferred_plugins
 
 app = make_app(no_args_is_help=True)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The plugin, or its distribution.")]
+_Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Plugins or distributions; all of them.")]
 
 
 @app.callback()
 def group() -> None:
-    """See and choose what is installed."""
+    """See, check and choose what is installed, and start a new one."""
 
 
 @app.command("list")
@@ -38,47 +37,123 @@ def list_plugins(ctx: typer.Context, json: _Json = False) -> None:
     show_table(("NAME", "KIND", "DISTRIBUTION", "VERSION", "STATUS", "SUMMARY"), map(_row, infos))
     if not any(info.kind is PluginKind.WORKER for info in infos):
         note(
-            f"no worker plugin is installed for {sys.executable}; try: {sys.executable} -m pip install ytworker-channel"
+            f"no worker plugin is installed for {sys.executable}; "
+            f"try: {sys.executable} -m pip install ytworker-channel, or: ytworker install ytworker-channel"
         )
 
 
 @app.command()
 def show(ctx: typer.Context, name: _Name, json: _Json = False) -> None:
     """Show one plugin; it is loaded in a process of its own, so a broken one harms nothing."""
-    info = _find(ctx, name)
-    facts: dict[str, Any] = info.to_json()
-    if info.state is PluginState.FOUND and info.kind is PluginKind.WORKER:
-        facts.update(_load_apart(info))
+    info = _find(ctx, name)[0]
+    facts = {**info.to_json(), **info.about()}
+    if info.state is PluginState.FOUND:
+        facts.update(apart.load_apart(info))
     if json:
         emit_json(facts)
     else:
         parameters = facts.pop("parameters", None) or {}
-        show_facts([*facts.items(), *(("parameter", line) for line in _parameters(parameters))])
+        lists = {key: ", ".join(value) for key, value in facts.items() if isinstance(value, list)}
+        show_facts([*{**facts, **lists}.items(), *(("parameter", line) for line in _parameters(parameters))])
     if info.state is PluginState.MISSING:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(ctx: typer.Context, names: _Names = None, json: _Json = False) -> None:
+    """Load plugins, each in a process of its own, and say which cannot be used and what to do about it."""
+    infos = [info for name in names for info in _find(ctx, name)] if names else _infos(ctx)
+    facts = apart.check(info for info in infos if info.distribution != CORE)
+    if json:
+        emit_json(facts)
+    else:
+        show_table(("NAME", "KIND", "DISTRIBUTION", "STATUS", "LOADED IN", "REASON"), map(_checked_row, facts))
+    bad = [each for each in facts if each["status"] not in {PluginState.LOADED, PluginState.BLOCKED}]
+    if bad:
+        note(f"{counted(len(bad), 'plugin')} of {len(facts)} cannot be used")
         raise typer.Exit(1)
 
 
 @app.command()
 def block(ctx: typer.Context, name: _Name) -> None:
     """Switch a plugin off for good: it is never imported."""
-    if not name.strip() or not name.isprintable():
-        complain("a plugin's name is not empty and has no control characters in it")
-        raise typer.Exit(2)
-    state: State = ctx.find_object(State) or State()
-    write_blocklist([*read_blocklist(), name])
-    known = {text for info in discover(state.policy_of_flags()).values() for text in (info.name, info.distribution)}
-    note(f"{name} is blocked" if name in known else f"{name} is blocked, though nothing of that name is installed")
+    _require_name(name)
+    names = blocked_plugins()
+    names.write([*names.read(), name])
+    note(f"{name} is blocked{_unless_known(ctx, name)}")
 
 
 @app.command()
 def unblock(name: _Name) -> None:
     """Switch a plugin on again."""
-    blocked = read_blocklist()
-    if name not in blocked:
-        complain(f"{name} is not blocked; blocked are: {', '.join(blocked) or 'none'}")
+    names = blocked_plugins()
+    if name not in names.read():
+        complain(f"{name} is not blocked; blocked are: {', '.join(names.read()) or 'none'}")
         raise typer.Exit(1)
-    write_blocklist(each for each in blocked if each != name)
+    names.write(each for each in names.read() if each != name)
     note(f"{name} is not blocked any more")
+
+
+@app.command()
+def prefer(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The distribution that wins.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Do not prefer it any more.")] = False,
+) -> None:
+    """Settle a conflict: where two distributions provide the same plugin, this one is used."""
+    _require_name(name)
+    names = preferred_plugins()
+    if undo:
+        if name not in names.read():
+            complain(f"{name} is not preferred; preferred are: {', '.join(names.read()) or 'none'}")
+            raise typer.Exit(1)
+        names.write(each for each in names.read() if each != name)
+        note(f"{name} is not preferred any more")
+        return
+    rivals = [info for info in _infos(ctx) if info.name == name and info.state is PluginState.CONFLICT]
+    if rivals:
+        complain(f"{name} is the name that they fight for: {rivals[0].reason}")
+        raise typer.Exit(2)
+    names.write([*names.read(), name])
+    note(f"{name} wins from now on{_unless_known(ctx, name)}")
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its distribution, such as ytworker-feeds.")],
+    task_type: Annotated[str | None, typer.Option(metavar="TYPE", help="The task type that it answers.")] = None,
+    directory: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; its name by default.")] = None,
+    author: Annotated[str | None, typer.Option(metavar="NAME", help="Who holds the copyright.")] = None,
+) -> None:
+    """Start a plugin: a project with tests, types, CI and the conformance kit, all of which pass at once."""
+    from ytworker.scaffold import name_project, write_project  # noqa: PLC0415 - only here
+
+    try:
+        project = name_project(name, task_type, author)
+        folder = directory or Path(project.distribution)
+        files = write_project(project, folder)
+    except (ValueError, FileExistsError) as error:
+        complain(str(error))
+        raise typer.Exit(2) from None
+    for file in files:
+        emit(str(file))
+    note(f"{project.distribution} answers {project.task_type}. Next:")
+    note(f"  cd {shlex.quote(str(folder))}")
+    note("  python -m venv .venv && .venv/bin/python -m pip install --editable . --group dev")
+    note("  .venv/bin/python -m pytest")
+
+
+def _require_name(name: str) -> None:
+    if not name.strip() or not name.isprintable():
+        complain("a plugin's name is not empty and has no control characters in it")
+        raise typer.Exit(2)
+
+
+def _unless_known(ctx: typer.Context, name: str) -> str:
+    state: State = ctx.find_object(State) or State()
+    infos = discover(state.policy_of_flags()).values()
+    known = {text for info in infos for text in (info.name, info.distribution, *info.rivals)}
+    return "" if name in known else ", though nothing of that name is installed"
 
 
 def _infos(ctx: typer.Context) -> list[PluginInfo]:
@@ -91,29 +166,24 @@ def _infos(ctx: typer.Context) -> list[PluginInfo]:
     return [*infos, *(registry.info(name) for name in dict.fromkeys(asked))]
 
 
-def _find(ctx: typer.Context, name: str) -> PluginInfo:
+def _find(ctx: typer.Context, name: str) -> list[PluginInfo]:
+    """Give the plugins of a name, or of a distribution; one that is not installed is ``missing``."""
     infos = _infos(ctx)
     found = [info for info in infos if info.name == name] or [info for info in infos if info.distribution == name]
     if found:
-        return found[0]
+        return found
     state: State = ctx.find_object(State) or State()
-    return PluginRegistry(state.policy).info(name)
+    return [PluginRegistry(state.policy).info(name)]
 
 
 def _row(info: PluginInfo) -> tuple[object, ...]:
     return info.name, info.kind, info.distribution, info.version, info.state, info.reason or info.summary
 
 
-def _load_apart(info: PluginInfo) -> dict[str, Any]:
-    command = [sys.executable, "-m", "ytworker.plugins.probe", info.name, info.distribution or ""]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=LOAD_SECONDS, check=True)  # noqa: S603 - our own module, a name from metadata
-        return dict(jsonlib.loads(done.stdout.splitlines()[-1]))
-    except subprocess.TimeoutExpired:
-        reason = f"it did not load within {LOAD_SECONDS} s"
-    except (subprocess.CalledProcessError, ValueError, IndexError):
-        reason = "it ended the process that loaded it"
-    return {"status": PluginState.BROKEN.value, "reason": f"{reason}; `ytworker plugins block {info.name}`"}
+def _checked_row(facts: dict[str, Any]) -> tuple[object, ...]:
+    seconds = facts.get("load_seconds")
+    took = None if seconds is None else f"{seconds * 1000:.0f} ms"
+    return facts["name"], facts["kind"], facts["distribution"], facts["status"], took, facts["reason"]
 
 
 def _parameters(schema: dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ytworker.plugins.discovery import Policy
     from ytworker.service import Service
-    from ytworker.settings import LoadedSettings
+    from ytworker.settings import LoadedSettings, PaceName
 
 
 @dataclass
@@ -24,6 +24,8 @@ class State:
         no_plugins: ``--no-plugins``.
         only: ``--only``.
         block: ``--block``.
+        strict_plugins: ``--strict-plugins``.
+        trace_hooks: ``--trace-hooks``.
         log_level: ``--log-level``.
         log_format: ``--log-format``.
     """
@@ -33,6 +35,8 @@ class State:
     no_plugins: bool = False
     only: tuple[str, ...] = ()
     block: tuple[str, ...] = ()
+    strict_plugins: bool = False
+    trace_hooks: bool = False
     log_level: str | None = None
     log_format: str | None = None
 
@@ -48,6 +52,8 @@ class State:
             "no_plugins": self.no_plugins or None,
             "only": self.only or None,
             "block": self.block or None,
+            "strict_plugins": self.strict_plugins or None,
+            "trace_hooks": self.trace_hooks or None,
             "log_level": self.log_level,
             "log_format": self.log_format,
         }
@@ -63,7 +69,12 @@ class State:
         from ytworker.plugins.discovery import Policy  # noqa: PLC0415 - settings are not needed for --help
 
         values = self.settings.values
-        return Policy(values.only, values.block, values.no_plugins)
+        return Policy(values.only, values.block, values.no_plugins, values.prefer)
+
+    def choose_pace(self, pace: "PaceName | None") -> None:
+        """Let ``--pace`` stand above the setting; the settings may have been loaded already to find the command."""
+        if pace is not None:
+            self.settings.values.pace = pace
 
     def policy_of_flags(self) -> "Policy":
         """Which plugins may be used as far as the flags say; enough to list commands, and no settings are read."""
@@ -84,7 +95,15 @@ class State:
         return form == "json"
 
     def service(self) -> "Service":
-        """Open the queue with its plugins."""
+        """Open the queue with its plugins.
+
+        Raises:
+            PluginsRefusedError: The settings are strict, and a plugin cannot be used.
+        """
         from ytworker import service  # noqa: PLC0415 - the engine is not needed for --help
 
+        if self.settings.values.strict_plugins:
+            from ytworker.plugins.apart import insist  # noqa: PLC0415
+
+            insist(self.policy)
         return service.open(settings=self.settings, policy=self.policy)

@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-from ytworker.engine.budgets import Budgets, Refused
+from ytworker.engine.budgets import Budgets, Granted, Refused
 from ytworker.engine.messages import Message, decode, encode, error_of
 from ytworker.errors import ParametersError, StaleClaimError, StoreError
 from ytworker.model import SECOND, Claim, Clock, Doubted, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
+from ytworker.pacing import Quota
 from ytworker.queue import TaskQueue
 from ytworker.redaction import redact
 
@@ -19,6 +20,9 @@ MAX_CHECKPOINT_BYTES = 1 << 20
 MAX_FOLLOW_UPS = 1_000
 _PROGRESS_INTERVAL: Microseconds = SECOND
 _HOLDS_INTERVAL: Microseconds = SECOND
+PLACE_PATIENCE: Microseconds = 600 * SECOND
+"""After so long without a place in flight a task is put off: two that wait for each other's would do so for ever."""
+_PLACE_PAUSE: Microseconds = 10 * SECOND
 
 Sections = Mapping[str, Mapping[str, Any]]
 
@@ -60,6 +64,7 @@ class AttemptDeps:
         check: Makes follow-up tasks.
         observe: Sees progress, or None.
         stopping: Tells whether the worker gives its task back.
+        version_of: Gives the version of the plugin that answers a type, if it is known.
     """
 
     queue: TaskQueue
@@ -71,6 +76,7 @@ class AttemptDeps:
     check: Checker
     observe: Observer | None = None
     stopping: Callable[[], bool] = field(default=lambda: False)
+    version_of: Callable[[str], str | None] = field(default=lambda _type: None)
 
 
 class Attempt:
@@ -93,25 +99,13 @@ class Attempt:
         self._asked_for = 0
         self._requests = 0
         self._waits_for: str | None = None
+        self._crowded_since: Microseconds | None = None
         self._suspect: str | None = None
         self._progress_at: Microseconds = 0
         self._told_to_stop = False
         self._lost = False
         self._too_much = False
         self._asked_at: Microseconds = deps.clock()  # it was claimed just now
-        self._handlers: dict[str, Callable[[Message], Message]] = {
-            "need": self._need,
-            "items": self._take,
-            "checkpoint": self._checkpoint,
-            "progress": self._progress,
-            "acquire": self._acquire,
-            "enqueue": self._enqueue,
-            "suspect": self._doubt,
-            "poll": self._poll,
-            "done": self._done,
-            "failed": self._failed,
-            "deferred": self._deferred,
-        }
         self._sources: set[str] = set()
         self.result: TaskResult | None = None
         self.store_error: StoreError | None = None
@@ -150,7 +144,7 @@ class Attempt:
         self._deps.beat(max(float(message.get("sleep", 0.0)), self.seconds_left))
         handler = self._handlers[message["kind"]]
         try:
-            return encode(handler(message))
+            return encode(handler(self, message))
         except StaleClaimError as error:
             return encode({"stop": str(error)})
         except StoreError as error:  # the worker's business, not the plugin's: it must not pass through its hands
@@ -165,7 +159,7 @@ class Attempt:
     def _need(self, message: Message) -> Message:
         sections = {name: dict(self._deps.sections.get(name, {})) for name in message["sections"]}
         plain = json.loads(json.dumps(sections, default=str))  # TOML has dates, JSON has not
-        return {"sections": plain, "deadline": self._deadline}
+        return {"sections": plain}
 
     def _take(self, message: Message) -> Message:
         size = len(json.dumps(message["items"]))
@@ -217,16 +211,54 @@ class Attempt:
         stop = self._stop()
         if stop:
             return stop
-        source = str(message["source"])
-        answer = self._deps.budgets.acquire(source, int(message["cost"]), self._deps.settings_digest)
+        source, cost = str(message["source"]), int(message["cost"])
+        holder = self._claim if message["hold"] else None
+        price = 0 if message["paid"] else cost
+        answer = self._deps.budgets.acquire(source, price, self._deps.settings_digest, holder)
+        if isinstance(answer, Granted) and answer.crowded:
+            answer = self._patience(source, answer)
         if isinstance(answer, Refused):
-            self._waits_for = source
-            return {"until": answer.until, "reason": answer.reason}
-        self._sources.add(source)
-        self._requests += int(message["cost"])
+            return self._refuse(source, answer)
+        if not answer.wait:
+            self._crowded_since = None
+            self._sources.add(source)
+            self._requests += cost
         # The deadline is there for scrapes that hang. Waiting for our own pace is none of that, and takes no time.
         self._deadline += round(answer.wait * SECOND)
         return {"wait": answer.wait, "deadline": self._deadline}
+
+    def _patience(self, source: str, answer: Granted) -> Granted | Refused:
+        now = self._deps.clock()
+        self._crowded_since = now if self._crowded_since is None else self._crowded_since
+        if now - self._crowded_since < PLACE_PATIENCE:
+            return answer
+        return Refused(
+            now + _PLACE_PAUSE, f"{source}: all its places in flight were taken for {PLACE_PATIENCE // SECOND} s"
+        )
+
+    def _leave(self, message: Message) -> Message:
+        self._deps.queue.leave(str(message["source"]), self._claim)
+        return {}
+
+    def _reserve(self, message: Message) -> Message:
+        stop = self._stop()
+        if stop:
+            return stop
+        source = str(message["source"])
+        answer = self._deps.budgets.reserve(source, _quota(message), int(message["cost"]), self._deps.settings_digest)
+        return self._refuse(source, answer) if isinstance(answer, Refused) else {"left": answer.units}
+
+    def _left(self, message: Message) -> Message:
+        quota = _quota(message)
+        return {"left": max(0, quota.limit - self._deps.queue.quota_used(str(message["source"]), quota))}
+
+    def _exhaust(self, message: Message) -> Message:
+        self._deps.queue.exhaust(str(message["source"]), _quota(message))
+        return {}
+
+    def _refuse(self, source: str, answer: Refused) -> Message:
+        self._waits_for = source
+        return {"until": answer.until, "reason": answer.reason}
 
     def _enqueue(self, message: Message) -> Message:
         self._asked_for += 1
@@ -272,8 +304,16 @@ class Attempt:
     def _done(self, _message: Message) -> Message:
         if self._told_to_stop:  # it may have ended early because of that: what it gave need not be all
             return self._deferred({"until": None, "reason": "the worker is stopping"})
-        result = TaskResult(success=True, data=tuple(self._items), suspect=self._suspect, earlier=self._stored)
-        return self._end(replace(result, apart=tuple(self._apart), follow_ups=tuple(self._follow_ups)))
+        return self._end(
+            TaskResult(
+                success=True,
+                data=tuple(self._items),
+                apart=tuple(self._apart),
+                suspect=self._suspect,
+                earlier=self._stored,
+                follow_ups=tuple(self._follow_ups),
+            )
+        )
 
     def _failed(self, message: Message) -> Message:
         error = error_of(message)
@@ -292,7 +332,10 @@ class Attempt:
     def _end(self, result: TaskResult) -> Message:
         digest_ = self._deps.settings_digest
         sources = frozenset(self._sources)
-        self.result = replace(result, sources=sources, settings_digest=digest_, requests=self._requests)
+        version = self._deps.version_of(self._claim.task.type)
+        self.result = replace(
+            result, sources=sources, settings_digest=digest_, requests=self._requests, plugin_version=version
+        )
         return {}
 
     def _late(self) -> ErrorInfo:
@@ -303,6 +346,28 @@ class Attempt:
             message=f"the attempt took longer than {seconds:g} s. Ask for less, or allow more with timeout_seconds",
             fingerprint="deadline",
         )
+
+    _handlers: ClassVar[Mapping[str, Callable[["Attempt", Message], Message]]] = {
+        "need": _need,
+        "items": _take,
+        "checkpoint": _checkpoint,
+        "progress": _progress,
+        "acquire": _acquire,
+        "leave": _leave,
+        "reserve": _reserve,
+        "left": _left,
+        "exhaust": _exhaust,
+        "enqueue": _enqueue,
+        "suspect": _doubt,
+        "poll": _poll,
+        "done": _done,
+        "failed": _failed,
+        "deferred": _deferred,
+    }
+
+
+def _quota(message: Message) -> Quota:
+    return Quota(str(message["bucket"]), int(message["limit"]), str(message["zone"]))
 
 
 def _without_secrets(text: str | None) -> str | None:

@@ -68,9 +68,9 @@ class Channel:
                 return
             yield from lines
 
-    def send(self, line: str) -> None:
-        """Send a line, now or as soon as there is room."""
-        self._out += line.encode() + b"\n"
+    def send(self, *lines: str) -> None:
+        """Send lines, now or as soon as there is room."""
+        self._out += "".join(f"{line}\n" for line in lines).encode()
         self.flush()
 
     def flush(self) -> None:

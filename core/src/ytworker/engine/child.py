@@ -16,12 +16,16 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import packaging.requirements  # noqa: F401 - each child needs it to judge plugins, and would take 40 ms to load it
+
 from ytworker.engine.classify import clean
+from ytworker.engine.gate import may_begin
 from ytworker.engine.messages import Message, decode, encode, error_message, is_a
 from ytworker.engine.runner import Exchange, TaskRunner
 from ytworker.model import ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import USABLE, PluginKind, Policy, discover
 from ytworker.plugins.registry import PluginRegistry
+from ytworker.redaction import redact
 
 MAX_LOG = 16_000
 MIB = 1 << 20
@@ -35,10 +39,12 @@ class Wire:
 
     Args:
         sock: The child's end of the pair.
+        gate: Where the tokens for its tasks come from; without one each task may begin.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, gate: socket.socket | None = None) -> None:
         self._sock = sock
+        self._gate = gate
         self._reader = sock.makefile("rb")
         self._tasks: deque[str] = deque()
         self._owner = os.getpid()
@@ -77,11 +83,16 @@ class Wire:
             return answer
 
     def tasks(self) -> Iterator[str]:
-        """Give tasks until the worker has no more for this child."""
+        """Give the tasks that may begin, until the worker has no more for this child."""
         while True:
             if not self._tasks and not (line := self._reader.readline()):
                 return
-            yield self._tasks.popleft() if self._tasks else line.decode()
+            task = self._tasks.popleft() if self._tasks else line.decode()
+            allowed = self._gate is None or may_begin(self._gate)
+            if allowed is None:  # see `_read`
+                os._exit(0)
+            if allowed:
+                yield task
 
     def greeting(self) -> Message:
         """Give the first message."""
@@ -104,7 +115,7 @@ class WireHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record."""
         with suppress(Exception):  # a log that cannot be written is no reason to fail
-            text = clean(self.format(record))[:MAX_LOG]
+            text = redact(clean(self.format(record)))[:MAX_LOG]
             self._wire.tell(encode({"kind": "log", "level": record.levelno, "name": record.name, "text": text}))
 
 
@@ -120,7 +131,7 @@ class Child:
         policy = Policy(**hello["policy"])
         self._wire = wire
         kinds = (PluginKind.WORKER, PluginKind.EXTENSION)
-        self._registry = PluginRegistry(policy, discover(policy, kinds))
+        self._registry = PluginRegistry(policy, discover(policy, kinds), trace=hello["trace_hooks"])
         self._runner = TaskRunner(self._registry)
         self._told: set[str] = set()
         self._largest = 0.0
@@ -130,14 +141,15 @@ class Child:
         """Do tasks until there are no more; then close the plugins."""
         for line in self._wire.tasks():
             self._mend_streams()
-            words = self._do(line)
-            state = self._state(decode(line)["type"])
+            message = decode(line)
+            words = self._do(message)
+            state = self._state(message["type"])
             self._wire.end(*([encode({"kind": "state", **state})] if state else []), words)
         self._runner.close()
 
-    def _do(self, line: str) -> str:
+    def _do(self, message: Message) -> str:
         try:
-            return self._runner.do(line, self._wire.conversation())
+            return self._runner.do(message, self._wire.conversation())
         except KeyboardInterrupt:  # no key reaches a child: the plugin raised it
             text = "scrape() raised KeyboardInterrupt; report this to the plugin's authors"
             kind = "builtins.KeyboardInterrupt"
@@ -183,9 +195,9 @@ def limit(memory_mb: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def main(sock: socket.socket) -> None:
-    """Live as a child at this end of the socket pair."""
-    wire = Wire(sock)
+def main(sock: socket.socket, gate: socket.socket | None = None) -> None:
+    """Live as a child at this end of the socket pair, and of the gate."""
+    wire = Wire(sock, gate)
     hello = wire.greeting()
     limit(hello["memory_mb"])
     if isinstance(sys.stdout, io.TextIOWrapper):

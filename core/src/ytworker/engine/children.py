@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -77,8 +78,11 @@ class ForkServer:
         """Whether :meth:`endings` has something to tell that was heard already."""
         return bool(self._heard)
 
-    def start(self) -> tuple[int, socket.socket]:
+    def start(self, gate: socket.socket | None = None) -> tuple[int, socket.socket]:
         """Start a child; give its process id and the worker's end of its socket pair.
+
+        Args:
+            gate: The far end of its gate; without one it begins each task at once.
 
         Raises:
             ChildrenError: The system refuses another process.
@@ -86,7 +90,7 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                self._ask(FORK, theirs)
+                self._ask(FORK, theirs, *([] if gate is None else [gate]))
             what, pid, number = self._answer()
         except BaseException:
             ours.close()
@@ -101,7 +105,8 @@ class ForkServer:
     def kill(self, pid: int) -> None:
         """Have a child killed, with its group; :meth:`endings` tells when it is gone."""
         if pid in self._alive:
-            self._lifeline.sendall(REQUEST.pack(KILL, pid))
+            with suppress(OSError):  # the server is gone, as `endings` will tell
+                self._lifeline.sendall(REQUEST.pack(KILL, pid))
 
     def endings(self) -> list[tuple[int, int]]:
         """Give the process id and the exit code (negative for a signal) of every child that has ended, without waiting.
@@ -131,9 +136,9 @@ class ForkServer:
             for pid in self._alive:
                 forkserver.kill_group(pid)
 
-    def _ask(self, what: bytes, end: socket.socket) -> None:
+    def _ask(self, what: bytes, *ends: socket.socket) -> None:
         try:
-            socket.send_fds(self._lifeline, [REQUEST.pack(what, 0)], [end.fileno()])
+            socket.send_fds(self._lifeline, [REQUEST.pack(what, 0)], [end.fileno() for end in ends])
         except OSError as error:
             raise self._gone() from error
 

@@ -6,25 +6,42 @@ Nothing here waits but :meth:`Crew.turn`, and nothing here runs a plugin.
 import logging
 import selectors
 import socket
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any
 
 from ytworker.engine.attempt import Attempt, AttemptDeps
 from ytworker.engine.channel import Channel, LineTooLongError
-from ytworker.engine.children import ForkServer, describe
-from ytworker.engine.classify import clean
-from ytworker.engine.member import Ended, Limits, Member, Revoked
-from ytworker.engine.messages import Message, decode, encode, is_a, task_message
-from ytworker.model import Claim, ErrorClass, ErrorInfo
+from ytworker.engine.children import ForkServer
+from ytworker.engine.gate import Gate
+from ytworker.engine.hearing import Learn, NonsenseError, crashed, hear, nonsense
+from ytworker.engine.member import Ended, Limits, Member
+from ytworker.engine.messages import Message, encode
+from ytworker.model import Claim, ErrorInfo
+from ytworker.queue import Waker
 
 log = logging.getLogger(__name__)
 
-_SIGNS_OF_NONSENSE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+class _Share:
+    """What one child gets of some tasks."""
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+        self.load = len(member.attempts)
+        self.room = member.room()
+        self.attempts: list[Attempt] = []
+
+    def load_of(self) -> int:
+        return self.load
+
+    def add(self, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+        self.load += 1
+        self.room -= 1
 
 
 class Crew:
-    """Up to ``size`` children, each at one task, with one more in hand while tasks are short.
+    """Up to ``size`` children, each at one task, with more in hand while tasks are short.
 
     Args:
         server: Starts and kills them.
@@ -33,6 +50,9 @@ class Crew:
         learn: Told about a plugin that a child cannot use: its name, its state and why.
         size: How many children.
         limits: What they may use.
+
+    Attributes:
+        woken: Whether the waker has ended a wait since this was last set to False.
     """
 
     def __init__(
@@ -40,7 +60,7 @@ class Crew:
         server: ForkServer,
         hello: Message,
         attempts: AttemptDeps,
-        learn: Callable[[str, str, str], None],
+        learn: Learn,
         *,
         size: int,
         limits: Limits,
@@ -54,6 +74,8 @@ class Crew:
         self._members: dict[int, Member] = {}
         self._ended: list[Ended] = []
         self._alarm: socket.socket | None = None
+        self._waker: Waker | None = None
+        self.woken = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(server, selectors.EVENT_READ)
 
@@ -62,38 +84,33 @@ class Crew:
     @property
     def holds(self) -> int:
         """How many tasks are with children."""
-        return sum(len(member.attempts) for member in self._members.values())
+        return sum(len(member.ahead) + (member.running is not None) for member in self._members.values())
 
     def room(self) -> int:
         """How many tasks may be handed out now."""
         staying = self._staying()
-        free = sum((member.running is None) + member.takes_ahead for member in staying)
-        return self._size - len(staying) + free
+        return self._size - len(staying) + sum(member.room() for member in staying)
 
-    def hand(self, claim: Claim) -> None:
-        """Give a task to a child; ask :meth:`room` before."""
-        staying = self._staying()
-        idle = next((member for member in staying if member.running is None), None)
-        if idle is None and len(staying) < self._size:
-            idle = self._start()
-        member = idle or next(member for member in staying if member.takes_ahead)
-        member.hold(Attempt(claim, self._attempts))
-        member.channel.send(encode(task_message(claim)))
-        self._watch(member)
+    def hand(self, claims: Iterable[Claim]) -> None:
+        """Give tasks to children, to the one with the least to do first; ask :meth:`room` before."""
+        shares = [_Share(member) for member in self._staying()]
+        for claim in claims:
+            self._choose(shares).add(Attempt(claim, self._attempts))
+        for share in shares:
+            if share.attempts:
+                share.member.hand(share.attempts)
+                self._watch(share.member)
 
     def recall(self) -> list[Ended]:
         """Take back what was handed ahead and has not begun."""
         for member in self._members.values():
-            self._revoke(member)
+            self._take_back(member)
         return self.collect()
 
     def abandon(self, reason: str) -> list[Ended]:
         """Give all tasks back and kill their children."""
         for member in self._members.values():
-            for attempt in member.attempts:
-                attempt.give_back(reason)
-                self._book(attempt)
-            member.running = member.ahead = None
+            self._give_back(member.let_go(), reason)
             self._kill(member)
         return self.collect()
 
@@ -109,6 +126,15 @@ class Crew:
         self._alarm = alarm
         self._selector.register(alarm, selectors.EVENT_READ)
 
+    def attend(self, waker: Waker | None) -> None:
+        """Let this waker end a wait, too, or none any more."""
+        if waker is not self._waker:
+            if self._waker is not None:
+                self._selector.unregister(self._waker)
+            if waker is not None:
+                self._selector.register(waker, selectors.EVENT_READ)
+            self._waker = waker
+
     def turn(self, seconds: float) -> list[Ended]:
         """Wait until something happens, ``seconds`` at the most, and give the attempts that are over.
 
@@ -123,6 +149,9 @@ class Crew:
                 self._serve(key.data, events)
             elif key.fileobj is self._alarm:
                 self._alarm.recv(4096)
+            elif key.fileobj is self._waker:
+                self._waker.clear()
+                self.woken = True
         # Last, because what a child said, it said before it ended.
         if self._server.has_news or any(key.fileobj is self._server for key, _ in ready):
             for pid, code in self._server.endings():
@@ -143,7 +172,7 @@ class Crew:
         finally:
             self._selector.close()
             for member in self._members.values():
-                member.channel.close()
+                member.close()
             self._server.close()
 
     # -- children
@@ -151,9 +180,22 @@ class Crew:
     def _staying(self) -> list[Member]:
         return [member for member in self._members.values() if member.stays]
 
+    def _choose(self, shares: list["_Share"]) -> "_Share":
+        """Find who gets the next task: an idle child, a new one, or the one with the least in hand."""
+        best = min((share for share in shares if share.room), key=_Share.load_of, default=None)
+        if best is None or (best.load and len(shares) < self._size):
+            best = _Share(self._start())
+            shares.append(best)
+        return best
+
     def _start(self) -> Member:
-        pid, sock = self._server.start()
-        member = self._members[pid] = Member(pid, Channel(sock), self._limits)
+        gate = Gate()
+        try:
+            pid, sock = self._server.start(gate.far)
+        except BaseException:
+            gate.close()
+            raise
+        member = self._members[pid] = Member(pid, Channel(sock), gate, self._limits)
         self._selector.register(member.channel, selectors.EVENT_READ, member)
         member.channel.send(self._hello)
         return member
@@ -170,23 +212,24 @@ class Crew:
             with suppress(LineTooLongError):
                 for line in member.channel.drain():
                     self._take(member, line)
-        member.channel.close()
-        if isinstance(member.running, Attempt):
-            member.running.fail(member.verdict or _crash(code))
+        member.close()
+        if member.running is not None:
+            member.running.fail(member.verdict or crashed(code))
             self._book(member.running)
-        self._revoke(member)
+            member.running = None
+        self._give_back(member.let_go())
 
     def _look_after(self) -> None:
         """Take back what waits behind a long task, and kill what does not stop."""
         for member in self._members.values():
             if member.keeps_waiting:
-                self._revoke(member)
+                self._take_back(member)
             if member.is_overdue():
                 self._stop(member)
 
     def _stop(self, member: Member) -> None:
         running = member.running
-        if isinstance(running, Attempt):
+        if running is not None:
             log.warning("task %d did not stop when it should: its process is killed", running.claim.task.id)
             if running.lost:
                 running.give_back()  # nobody waits for it: the queue refuses what is said of it
@@ -196,11 +239,13 @@ class Crew:
         member.running = None
         self._kill(member)
 
-    def _revoke(self, member: Member) -> None:
-        if isinstance(member.ahead, Attempt):
-            member.ahead.give_back()
-            self._book(member.ahead)
-            member.ahead = Revoked()
+    def _take_back(self, member: Member) -> None:
+        self._give_back(member.take_back())
+
+    def _give_back(self, attempts: Sequence[Attempt], reason: str | None = None) -> None:
+        for attempt in attempts:
+            attempt.give_back(reason)
+            self._book(attempt)
 
     def _book(self, attempt: Attempt) -> None:
         if attempt.result is not None:
@@ -209,10 +254,12 @@ class Crew:
     # -- messages
 
     def _watch(self, member: Member) -> None:
-        """Listen to a child, and wait for room when something is still to be said."""
-        if not member.channel.ended:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if member.channel.wants_to_write else 0)
-            self._selector.modify(member.channel, events, member)
+        """Wait for room as long as something is still to be said to a child."""
+        if member.channel.ended or member.channel.wants_to_write is member.watched:
+            return
+        member.watched = member.channel.wants_to_write
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if member.watched else 0)
+        self._selector.modify(member.channel, events, member)
 
     def _serve(self, member: Member, events: int) -> None:
         if events & selectors.EVENT_WRITE:
@@ -222,7 +269,7 @@ class Crew:
                 for line in member.channel.receive():
                     self._take(member, line)
             except LineTooLongError:
-                self._kill(member, _bug("sent a line without an end instead of a message"))
+                self._kill(member, nonsense("sent a line without an end instead of a message"))
                 member.channel.ended = True
         if member.channel.ended:
             self._selector.unregister(member.channel)
@@ -231,65 +278,15 @@ class Crew:
             self._watch(member)
 
     def _take(self, member: Member, line: str) -> None:
-        """Deal with one line; a plugin can write to the socket, too, so it may be anything."""
+        """Deal with one line."""
         if member.killed:
             return
         try:
-            if is_a("log", line):
-                _pass_on(decode(line))
-            elif is_a("state", line):
-                self._note(member, decode(line))
-            else:
-                self._converse(member, line)
-        except _SIGNS_OF_NONSENSE as error:
-            log.debug("not understood: %.200s", line, exc_info=True)
-            self._kill(member, _bug(f"sent a message that the worker does not understand ({type(error).__name__})"))
-
-    def _converse(self, member: Member, line: str) -> None:
-        running = member.running
-        if running is None:
-            msg = "nobody asked it"
-            raise ValueError(msg)
-        answer = running.exchange(line)
-        if isinstance(running, Attempt) and running.store_error is not None:
-            raise running.store_error
-        if not running.over:
-            member.channel.send(answer)
+            over = hear(member, line, self._learn)
+        except NonsenseError as error:
+            self._kill(member, nonsense(str(error)))
             return
-        if isinstance(running, Attempt):
-            self._book(running)
-        member.go_on()
-        if member.running is None and member.is_worn:
-            member.retire()
-
-    def _note(self, member: Member, message: Message) -> None:
-        member.rss = int(message.get("rss", member.rss))
-        plugin: dict[str, Any] | None = message.get("plugin")
-        if plugin is not None:
-            self._learn(str(plugin["name"]), str(plugin["state"]), clean(str(plugin["reason"])))
-
-
-def _pass_on(message: Message) -> None:
-    """Log what a child logs; only under names of ours, or a plugin could speak for others."""
-    name = str(message["name"])
-    logger = logging.getLogger(name if name.startswith("ytworker.") else "ytworker.plugin")
-    logger.log(int(message["level"]), "%s", clean(str(message["text"])))
-
-
-def _crash(code: int) -> ErrorInfo:
-    by_limit = code in {-9, -24}  # SIGKILL comes from the system when memory is short, SIGXCPU from a limit
-    return ErrorInfo(
-        error_class=ErrorClass.RESOURCE if by_limit else ErrorClass.BUG,
-        type="ytworker.ChildDied",
-        message=f"the process of the plugin {describe(code)} in the middle of the task; report this to its authors",
-        fingerprint=f"child-died{code}",
-    )
-
-
-def _bug(what: str) -> ErrorInfo:
-    return ErrorInfo(
-        error_class=ErrorClass.BUG,
-        type="ytworker.ProtocolError",
-        message=f"the process of the plugin {what}; report this to its authors",
-        fingerprint="protocol",
-    )
+        if over is not None:
+            self._book(over)
+            if member.running is None and member.is_worn:
+                member.retire()

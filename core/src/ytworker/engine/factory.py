@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ytworker.engine.attempt import AttemptDeps, Checker, Observer, Sections, digest
-from ytworker.engine.budgets import Budgets, Pace
+from ytworker.engine.budgets import Budgets
 from ytworker.engine.children import ForkServer
 from ytworker.engine.crew import Crew
 from ytworker.engine.executor import InlineExecutor
@@ -16,6 +16,7 @@ from ytworker.engine.retry import RetryStrategy
 from ytworker.engine.runner import TaskRunner
 from ytworker.engine.worker import PluginWorker, WorkerDeps
 from ytworker.model import Clock
+from ytworker.pacing import Pace
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.queue import ClaimingStrategy, LIFOStrategy, TaskQueue
 
@@ -65,8 +66,8 @@ class WorkerFactory:
             ignore_pauses: Ask paused sources all the same.
         """
         attempts = replace(self._attempts(ignore_pauses), observe=observe, stopping=stopping)
-        executor = InlineExecutor(TaskRunner(self.registry, self.sleep))
-        return PluginWorker(self._deps(strategy, types), executor, attempts, self._version_of)
+        executor = InlineExecutor(TaskRunner(self.registry, self.sleep, self.clock))
+        return PluginWorker(self._deps(strategy, types), executor, attempts)
 
     def create_crew(
         self,
@@ -88,13 +89,19 @@ class WorkerFactory:
         """
         attempts = self._attempts()
         crew = Crew(server, self._hello(), attempts, self.registry.learn, size=size, limits=limits)
-        return CrewWorker(self._deps(strategy, types), attempts, crew, self._version_of)
+        return CrewWorker(self._deps(strategy, types), attempts, crew)
 
     def _hello(self) -> Message:
         policy = self.registry.policy
         return {
             "kind": "hello",
-            "policy": {"only": list(policy.only), "block": list(policy.block), "no_plugins": policy.no_plugins},
+            "policy": {
+                "only": list(policy.only),
+                "block": list(policy.block),
+                "no_plugins": policy.no_plugins,
+                "prefer": list(policy.prefer),
+            },
+            "trace_hooks": self.registry.trace,
             "log_level": logging.getLogger("ytworker").getEffectiveLevel(),
         }
 
@@ -120,4 +127,5 @@ class WorkerFactory:
             clock=self.clock,
             beat=lambda _seconds: None,
             check=self.check,
+            version_of=self._version_of,
         )

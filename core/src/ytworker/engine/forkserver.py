@@ -1,7 +1,7 @@
 """The fork server: a small process that starts the children of a worker and dies, with all of them, when it dies.
 
 It runs as a script, beside the worker and never inside it: ``python -P forkserver.py``, its life-line on descriptor 0.
-The life-line carries requests of five bytes from the worker (``F``: fork, with the child's end of a socket pair beside
+The life-line carries requests of five bytes from the worker (``F``: fork, with the child's ends of its sockets beside
 it; ``K``: kill the group of a process) and reports of nine bytes to it (``S``: started, ``E``: could not start,
 ``X``: ended). When it ends, the worker is gone, however it went: every group is killed.
 
@@ -26,6 +26,7 @@ REPORT = struct.Struct("!cII")
 LENGTH = struct.Struct("!I")
 FORK, KILL = b"F", b"K"
 STARTED, REFUSED, ENDED = b"S", b"E", b"X"
+MOST_ENDS = 2
 CRASHED = 70
 """The exit code of a child whose own code, not that of a plugin, has failed: EX_SOFTWARE."""
 _OURS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -63,30 +64,30 @@ class Server:
                 kill_group(pid)
 
     def _obey(self) -> bool:
-        request, descriptors, _, _ = socket.recv_fds(self._lifeline, REQUEST.size, 1)
+        request, descriptors, _, _ = socket.recv_fds(self._lifeline, REQUEST.size, MOST_ENDS)
         if len(request) < REQUEST.size:
             return False
         what, pid = REQUEST.unpack(request)
         if what == FORK:
-            self._fork(descriptors[0])
+            self._fork(descriptors)
         elif pid in self._living:  # else it has ended, and its number may be somebody else's by now
             kill_group(pid)
         return True
 
-    def _fork(self, descriptor: int) -> None:
+    def _fork(self, descriptors: list[int]) -> None:
         try:
             pid = os.fork()
         except OSError as error:  # too many processes, or no memory
             self._report(REFUSED, 0, error.errno or 0)
+        else:
+            if pid == 0:
+                self._become_child(descriptors)
+            self._living.add(pid)
+            self._report(STARTED, pid, 0)
+        for descriptor in descriptors:
             os.close(descriptor)
-            return
-        if pid == 0:
-            self._become_child(descriptor)
-        os.close(descriptor)
-        self._living.add(pid)
-        self._report(STARTED, pid, 0)
 
-    def _become_child(self, descriptor: int) -> NoReturn:
+    def _become_child(self, descriptors: list[int]) -> NoReturn:
         code = CRASHED
         try:
             os.setsid()
@@ -97,7 +98,7 @@ class Server:
                 end.close()
             from ytworker.engine import child  # noqa: PLC0415 - loaded by now, see `main`
 
-            child.main(socket.socket(fileno=descriptor))
+            child.main(*(socket.socket(fileno=descriptor) for descriptor in descriptors))
             code = 0
         except BaseException:  # noqa: BLE001 - it must not go on as a second server
             with contextlib.suppress(BaseException):

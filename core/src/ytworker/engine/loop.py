@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -18,8 +18,9 @@ from ytworker.engine.member import Ended
 from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
 from ytworker.engine.telling import tell_claim
 from ytworker.engine.worker import BaseWorker, WorkerDeps, resume_after_new_settings
-from ytworker.model import Claim, Microseconds, TaskResult
-from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError
+from ytworker.errors import ChildrenError
+from ytworker.model import SECOND, Claim, Microseconds, TaskResult
+from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError, Waker
 
 TURN_SECONDS = 1.0
 """The longest wait: the loop says so often that it lives."""
@@ -32,16 +33,12 @@ class CrewWorker(BaseWorker):
         deps: What every worker needs.
         attempts: What attempts share.
         crew: The children; closed at the end.
-        version_of: Gives the version of the plugin that answers a type.
     """
 
-    def __init__(
-        self, deps: WorkerDeps, attempts: AttemptDeps, crew: Crew, version_of: Callable[[str], str | None]
-    ) -> None:
+    def __init__(self, deps: WorkerDeps, attempts: AttemptDeps, crew: Crew) -> None:
         super().__init__(deps)
         self._attempts = attempts
         self._crew = crew
-        self._version_of = version_of
 
     def __enter__(self) -> Self:
         try:
@@ -66,11 +63,11 @@ class CrewWorker(BaseWorker):
 
     def process_task(self, claim: Claim) -> TaskResult:
         """Let a child do one task, and wait for it."""
-        self._crew.hand(claim)
+        self._crew.hand([claim])
         while True:
             self.keep_alive()
             for ended in self._crew.turn(TURN_SECONDS):
-                return replace(ended.result, plugin_version=self._version_of(claim.task.type))
+                return ended.result
 
     def room(self, most: int | None, unsettled: int = 0) -> int:
         """How many tasks may be claimed now, if no more than ``most`` are to be done in all.
@@ -86,47 +83,51 @@ class CrewWorker(BaseWorker):
         """Let a byte on this socket end a wait."""
         self._crew.listen(alarm)
 
-    def turn(self, seconds: float) -> list[Ended]:
-        """Wait for the children; see :meth:`Crew.turn`."""
+    def turn(self, seconds: float, waker: Waker | None = None) -> tuple[list[Ended], bool]:
+        """Wait for the children, and for the waker; see :meth:`Crew.turn`. Gives what ended, and whether it woke."""
         self.keep_alive()
-        return self._crew.turn(seconds)
+        self._crew.attend(waker)
+        self._crew.woken = False
+        return self._crew.turn(seconds), self._crew.woken
 
     def recall(self) -> list[Ended]:
         """Take back what has not begun."""
         return self._crew.recall()
 
-    def settle(self, ended: Sequence[Ended], want: int) -> int:
-        """Write down what ended, claim up to ``want`` tasks in the same transaction, hand them out, and say how many.
+    def collect(self) -> list[Ended]:
+        """Give what ended and was not given yet."""
+        return self._crew.collect()
+
+    def hand(self, claims: Sequence[Claim]) -> None:
+        """Give tasks to children; see :meth:`Crew.hand`."""
+        self._crew.hand(claims)
+
+    def settle(self, ended: Sequence[Ended], want: int) -> list[Claim]:
+        """Write down what ended, and claim up to ``want`` tasks in the same transaction.
 
         Raises:
             StoreError: Nothing of it was written.
         """
-        told = [self._versioned(each) for each in ended]
-        endings = [self.ending_of(each.claim, each.result) for each in told]
+        endings = [self.ending_of(each.claim, each.result) for each in ended]
         types = self.types() if want else ()
         request = None
         if types:
             request = ClaimRequest(worker_id=self.id, strategy=self.strategy, types=types, limit=want)
         settled = self._deps.queue.settle([ending for ending, _ in endings], request)
         stale = set(map(id, settled.stale))
-        for each, (ending, decision) in zip(told, endings, strict=True):
+        for each, (ending, decision) in zip(ended, endings, strict=True):
             self.was_settled(each.claim, each.result, decision, late=id(ending) in stale)
         for claim in settled.claims:
             tell_claim(claim, self._deps.queue.url)
-            self._crew.hand(claim)
-        return len(settled.claims)
+        return settled.claims
 
     def abandon(self, reason: str) -> list[Ended]:
         """Kill the children and take back their tasks, unburned."""
         return self._crew.abandon(reason)
 
-    def let_go(self, reason: str) -> int:
-        """Kill the children and put their tasks back, unburned; say how many."""
-        return self.settle(self.abandon(reason), 0) or 0
-
-    def _versioned(self, ended: Ended) -> Ended:
-        version = self._version_of(ended.claim.task.type)
-        return Ended(ended.claim, replace(ended.result, plugin_version=version))
+    def let_go(self, reason: str) -> None:
+        """Kill the children and put their tasks back, unburned."""
+        self.settle(self.abandon(reason), 0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -159,6 +160,9 @@ class CrewPoller(TaskPoller):
                     # What has ended is kept, and written down when that works again; what runs would only get stuck.
                     self._ended += worker.abandon("the queue could not be written")
                     self._hold_back(error)
+                except ChildrenError:  # its tasks go back with the lease; what has ended is written down before
+                    worker.settle([*self._ended, *worker.collect()], 0)
+                    raise
             worker.settle(self._ended, 0)
             worker.let_go("the worker stopped before it was done")
         return self.worker.done
@@ -171,20 +175,25 @@ class CrewPoller(TaskPoller):
             self._ended += worker.recall()
         want = 0 if self.stopping() else worker.room(max_tasks, len(self._ended))
         if self._ended or (want and self._may_find()):
-            self._settle(self._ended, want)
-            self._ended, self._backoff = [], FIRST_BACKOFF
+            self._settle(want)
+            self._backoff = FIRST_BACKOFF
             want = want and worker.room(max_tasks)
         if worker.busy == 0 and (
             self.stopping() or (max_tasks is not None and worker.done >= max_tasks) or (until_empty and self._is_dry())
         ):
             return True
-        self._ended = worker.turn(self._pause(want > 0))
+        idle = want > 0 and self._seen is not None
+        self._ended, woken = worker.turn(self._pause(want > 0), self.waker if idle else None)
+        if woken:
+            self._seen = None
         return False
 
-    def _settle(self, ended: Sequence[Ended], want: int) -> None:
+    def _settle(self, want: int) -> None:
         seen = self.queue.version()  # before the look: what another process adds after it must wake us
-        found = self.worker.settle(ended, want)
-        if found < want:
+        found = self.worker.settle(self._ended, want)
+        ended, self._ended = self._ended, []  # not before it is written
+        self.worker.hand(found)
+        if len(found) < want:
             if not found and not ended and self.worker.renew_lease():  # it had lost the right to claim
                 return
             self._seen, self._due = seen, self.queue.next_due_at(self.types())
@@ -213,7 +222,9 @@ class CrewPoller(TaskPoller):
     def _pause(self, room: bool) -> float:
         if not room:
             return TURN_SECONDS
-        return POLL_SECONDS if self._seen is not None else 0.0
+        if self._seen is None:
+            return 0.0
+        return POLL_SECONDS if self._due is None else min(POLL_SECONDS, max(0.0, (self._due - self.clock()) / SECOND))
 
 
 @contextmanager

@@ -1,20 +1,23 @@
 """What a worker knows of one child, and what it concludes from that."""
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ytworker.engine.attempt import Attempt
 from ytworker.engine.channel import Channel
-from ytworker.engine.messages import LAST_WORDS, decode, encode
+from ytworker.engine.gate import Gate
+from ytworker.engine.messages import encode, task_message
 from ytworker.model import Claim, ErrorInfo, TaskResult
 
 SHORT_SECONDS = 0.25
 """A child whose last task took less is handed one more ahead, and has it taken back if the next one takes longer."""
-LOADING_SECONDS = 60.0
-"""How long a child may load the plugin of a task that was taken back: until then it cannot hear that it should stop."""
+AHEAD_SECONDS = 0.02
+"""How much more work, by the length of its last task, a child may be handed on top of that."""
+MOST_AHEAD = 8
+"""Measured: with fewer the worker writes down too few tasks in one transaction, and with more nothing is gained."""
 MIB = 1 << 20
-_STOP = encode({"stop": "the task was given back before it began"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,66 +45,71 @@ class Ended:
     result: TaskResult
 
 
-class Revoked:
-    """Stands for a task that went back to the queue while it waited in a child: it is stopped before it begins."""
-
-    def __init__(self) -> None:
-        self.over = False
-
-    def exchange(self, line: str) -> str:
-        """Answer the child."""
-        self.over = decode(line)["kind"] in LAST_WORDS
-        return _STOP
-
-
 class Member:
     """One child of a crew.
 
     Args:
         pid: Its process id, and the id of its group.
         channel: To it.
+        gate: Lets it begin its tasks.
         limits: What it may use.
 
     Attributes:
         running: What it works on.
-        ahead: What it works on next.
+        ahead: What it works on next, in this order.
         rss: How much memory it held after a task, in bytes.
         killed: Whether it is to die; what it says does not count any more.
         verdict: Why it is to die, if it is its own fault.
+        watched: Whether somebody waits for room to say something to it.
     """
 
-    def __init__(self, pid: int, channel: Channel, limits: Limits) -> None:
+    def __init__(self, pid: int, channel: Channel, gate: Gate, limits: Limits) -> None:
         self.pid = pid
         self.channel = channel
-        self.running: Attempt | Revoked | None = None
-        self.ahead: Attempt | Revoked | None = None
+        self.running: Attempt | None = None
+        self.ahead: deque[Attempt] = deque()
         self.rss = 0
         self.killed = False
         self.verdict: ErrorInfo | None = None
+        self.watched = False
+        self._gate = gate
         self._limits = limits
         self._handed = 0
         self._since = 0.0
         self._stop_since: float | None = None
         self._last_seconds: float | None = None
+        self._dropped = False
         self._retired_at: float | None = None
 
     # -- tasks
 
-    def hold(self, attempt: Attempt) -> None:
-        """Take one more task: at once, or behind the one that runs."""
-        self._handed += 1
+    def hand(self, attempts: Sequence[Attempt]) -> None:
+        """Give it tasks: one to begin at once if it is idle, the others behind that."""
+        self._handed += len(attempts)
+        self.ahead.extend(attempts)
         if self.running is None:
-            self._begin(attempt)
-        else:
-            self.ahead = attempt
+            self._begin_next()
+        self.channel.send(*(encode(task_message(attempt.claim)) for attempt in attempts))
+        self._gate.open(len(attempts))
 
     def go_on(self) -> None:
-        """Turn to the task that was handed ahead, if there is one: the child begins it by itself."""
-        if isinstance(self.running, Attempt):
-            self._last_seconds = self._seconds()
-        ahead, self.running, self.ahead = self.ahead, None, None
-        if ahead is not None:
-            self._begin(ahead)
+        """Turn to the next task, if there is one: the child begins it by itself."""
+        # What was dropped must be past the gate before the next tokens can be taken back.
+        self._last_seconds = SHORT_SECONDS if self._dropped else self._seconds()
+        self._dropped = False
+        self._begin_next()
+
+    def take_back(self) -> list[Attempt]:
+        """Give the attempts that it has not begun; it will never begin them."""
+        count = self._gate.shut(len(self.ahead)) if self.ahead else 0
+        self._dropped = self._dropped or count > 0
+        return [self.ahead.pop() for _ in range(count)][::-1]
+
+    def let_go(self) -> list[Attempt]:
+        """Give all its attempts, of a child that is no more."""
+        held, self.running = self.attempts, None
+        self.ahead.clear()
+        return held
 
     def retire(self) -> None:
         """Give it nothing more, and let it close its plugins."""
@@ -109,17 +117,23 @@ class Member:
             self._retired_at = time.monotonic()
             self.channel.finish()
 
-    def _begin(self, attempt: Attempt | Revoked) -> None:
-        self.running, self._since, self._stop_since = attempt, time.monotonic(), None
-        if isinstance(attempt, Attempt):
-            attempt.begin()
+    def close(self) -> None:
+        """Let go of its sockets."""
+        self.channel.close()
+        self._gate.close()
+
+    def _begin_next(self) -> None:
+        self.running = self.ahead.popleft() if self.ahead else None
+        self._since, self._stop_since = time.monotonic(), None
+        if self.running is not None:
+            self.running.begin()
 
     # -- conclusions
 
     @property
-    def attempts(self) -> Sequence[Attempt]:
+    def attempts(self) -> list[Attempt]:
         """The attempts that it holds."""
-        return [each for each in (self.running, self.ahead) if isinstance(each, Attempt)]
+        return [*([] if self.running is None else [self.running]), *self.ahead]
 
     @property
     def stays(self) -> bool:
@@ -132,17 +146,25 @@ class Member:
         limits = self._limits
         return self._handed >= limits.recycle_after_tasks or 0 < limits.recycle_rss_mb * MIB < self.rss
 
-    @property
-    def takes_ahead(self) -> bool:
-        """Whether it may be handed a task ahead."""
-        if self.running is None or self.ahead is not None or self._last_seconds is None or self.is_worn:
-            return False
-        return self._last_seconds < SHORT_SECONDS and self._seconds() < SHORT_SECONDS
+    def room(self) -> int:
+        """Say how many tasks it may be handed: one to work on, and the more ahead the shorter they are."""
+        if not self.stays:
+            return 0
+        if self.is_worn:
+            return int(self.running is None)
+        left = self._limits.recycle_after_tasks - self._handed
+        return max(0, min(left, 1 + self._most_ahead() - len(self.ahead) - (self.running is not None)))
+
+    def _most_ahead(self) -> int:
+        last = self._last_seconds
+        if last is None or last >= SHORT_SECONDS or (self.running is not None and self._seconds() >= SHORT_SECONDS):
+            return 0
+        return min(MOST_AHEAD, 1 + int(AHEAD_SECONDS / max(last, 1e-6)))
 
     @property
     def keeps_waiting(self) -> bool:
         """Whether what was handed ahead waits behind a long task."""
-        return isinstance(self.ahead, Attempt) and self._seconds() > SHORT_SECONDS
+        return bool(self.ahead) and self._seconds() > SHORT_SECONDS
 
     def is_overdue(self) -> bool:
         """Tell whether it should have stopped long ago; once a second this asks the queue whether its claim holds."""
@@ -151,8 +173,6 @@ class Member:
             return False
         if self.running is None:
             return self._retired_at is not None and time.monotonic() - self._retired_at > grace
-        if isinstance(self.running, Revoked):
-            return self._seconds() > LOADING_SECONDS
         if self.running.seconds_left > 0 and not self.running.lost:
             self._stop_since = None
             return False
@@ -162,9 +182,9 @@ class Member:
     def patience(self) -> float:
         """Say for how many seconds nothing need be done about it."""
         waits = [float("inf")]
-        if isinstance(self.ahead, Attempt):
-            waits.append(SHORT_SECONDS - self._seconds() + 0.01)
-        if isinstance(self.running, Attempt):
+        if self.ahead:
+            waits.append(max(0.0, SHORT_SECONDS - self._seconds()) + 0.01)
+        if self.running is not None:
             left = self.running.seconds_left
             waits.append(left if left > 0 else self._limits.grace_seconds / 10)
         return max(0.0, min(waits))

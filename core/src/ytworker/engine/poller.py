@@ -4,6 +4,7 @@ Now and then it rescues what other workers left behind, and deletes a few of the
 """
 
 import logging
+import selectors
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from ytworker.engine.retention import STEPS, Retention
 from ytworker.engine.worker import BaseWorker
 from ytworker.logs import LogEvent, event
 from ytworker.model import SECOND, Clock, Microseconds
-from ytworker.queue import SchemaError, StoreError, StoreMovedError, TaskQueue
+from ytworker.queue import SchemaError, StoreError, StoreMovedError, TaskQueue, Waker
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class TaskPoller:
         stopping: Tells whether to stop after the current task.
         rescue_seconds: How often to look for tasks of workers that died, and to delete some that ended long ago.
         retention: Which ended tasks are deleted; all are kept unless it has rules.
+        waker: Ends a wait as soon as there is work; without one, and beside it, the queue is looked at now and then.
     """
 
     worker: BaseWorker
@@ -44,6 +46,7 @@ class TaskPoller:
     stopping: Callable[[], bool]
     rescue_seconds: float = 20.0
     retention: Retention = field(default_factory=lambda: Retention(()))
+    waker: Waker | None = None
     _rescue_at: Microseconds = 0
     _backoff: float = FIRST_BACKOFF
 
@@ -74,6 +77,8 @@ class TaskPoller:
     def _turn(self, *, until_empty: bool) -> bool:
         """Do a task, or wait for one; False when there is nothing left to stay for."""
         self._rescue()
+        if self.waker is not None:
+            self.waker.clear()
         seen = self.queue.version()  # before the look: what another process adds after it must wake us
         if self.worker.run_once():
             self._backoff = FIRST_BACKOFF
@@ -129,6 +134,16 @@ class TaskPoller:
         due = self.queue.next_due_at(self.types())
         wake_at = self._rescue_at if due is None else min(due, self._rescue_at)
         began = self.clock()  # one that is set back must not make this wait longer
-        while not self.stopping() and began <= self.clock() < wake_at and self.queue.version() == seen:
+        while not self.stopping() and began <= (now := self.clock()) < wake_at and self.queue.version() == seen:
             self.worker.keep_alive()
-            self.sleep(POLL_SECONDS)
+            if self._nap(min(POLL_SECONDS, (wake_at - now) / SECOND)):
+                return
+
+    def _nap(self, seconds: float) -> bool:
+        """Sleep; True when the waker cut it short."""
+        if self.waker is None:
+            self.sleep(seconds)
+            return False
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.waker, selectors.EVENT_READ)
+            return bool(selector.select(seconds))

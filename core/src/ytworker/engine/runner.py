@@ -20,10 +20,22 @@ from ytworker.context import Cancelled, Context, Deferred
 from ytworker.engine.classify import ErrorClassifier
 from ytworker.engine.messages import MAX_LINE, Message, decode, encode, error_message, task_of
 from ytworker.errors import ParametersError, PermanentError, PluginUnavailableError
-from ytworker.model import ErrorClass, ErrorInfo, Item, Task, to_datetime, to_microseconds
+from ytworker.model import (
+    SECOND,
+    Clock,
+    ErrorClass,
+    ErrorInfo,
+    Item,
+    Microseconds,
+    Task,
+    to_datetime,
+    to_microseconds,
+)
+from ytworker.pacing import Quota
 from ytworker.plugins.discovery import USABLE
 from ytworker.plugins.parameters import as_json, validate
 from ytworker.plugins.registry import PluginRegistry
+from ytworker.redaction import redact
 
 Exchange = Callable[[str], str]
 Sleep = Callable[[float], None]
@@ -37,6 +49,10 @@ MAX_WARNING = 500
 MAX_COUNT = 2**53
 """What progress can count to: beyond it JSON loses digits, and nobody counts so far."""
 _NOT_A_PLUGINS = frozenset({ErrorClass.UNAVAILABLE, ErrorClass.STORE})
+
+
+def _utc_now() -> Microseconds:
+    return time.time_ns() // 1000
 
 
 class MessagePort:
@@ -104,7 +120,7 @@ class MessagePort:
     def progress(self, done: int, total: int | None, note: str | None) -> None:
         """See :class:`ytworker.context.Port`."""
         whole = None if total is None else _countable(total)
-        words = None if note is None else str(note)
+        words = None if note is None else redact(str(note))  # here, because only here the secrets are known
         self.ask({"kind": "progress", "done": _countable(done), "total": whole, "note": words})
 
     def checkpoint(self, value: Any) -> None:
@@ -112,18 +128,42 @@ class MessagePort:
         self.flush()
         self.ask({"kind": "checkpoint", "value": value})
 
-    def acquire(self, source: str, cost: int) -> None:
-        """See :class:`ytworker.context.Port`."""
+    def acquire(self, source: str, cost: int, *, hold: bool) -> None:
+        """See :class:`ytworker.context.Port`; whoever waited asks once more, because meanwhile all may have changed."""
         if cost < 1:
-            msg = f"budget.acquire() takes a cost of at least 1, not {cost}"
+            msg = f"a request costs at least 1, not {cost}"
             raise ValueError(msg)
-        answer = self.ask({"kind": "acquire", "source": str(source), "cost": int(cost)})
+        message: Message = {"kind": "acquire", "source": str(source), "cost": int(cost), "hold": hold, "paid": False}
+        while True:
+            answer = self._granted(message)
+            if self.context is not None:
+                self.context.deadline = to_datetime(answer["deadline"])
+            if answer["wait"] <= 0:
+                return
+            self.sleep(answer["wait"])
+            message["paid"] = True
+
+    def leave(self, source: str) -> None:
+        """See :class:`ytworker.context.Port`."""
+        self.ask({"kind": "leave", "source": str(source)})
+
+    def reserve(self, source: str, quota: Quota, cost: int) -> int:
+        """See :class:`ytworker.context.Port`."""
+        return int(self._granted(_quota_message("reserve", source, quota, cost))["left"])
+
+    def left(self, source: str, quota: Quota) -> int:
+        """See :class:`ytworker.context.Port`."""
+        return int(self.ask(_quota_message("left", source, quota))["left"])
+
+    def exhaust(self, source: str, quota: Quota) -> None:
+        """See :class:`ytworker.context.Port`."""
+        self.ask(_quota_message("exhaust", source, quota))
+
+    def _granted(self, message: Message) -> Message:
+        answer = self.ask(message)
         if "until" in answer:
             raise Deferred(to_datetime(answer["until"]), answer["reason"])
-        if self.context is not None:
-            self.context.deadline = to_datetime(answer["deadline"])
-        if answer["wait"] > 0:
-            self.sleep(answer["wait"])
+        return answer
 
     def sleep(self, seconds: float) -> None:
         """See :class:`ytworker.context.Port`; the worker is told first, so that it does not take us for hung."""
@@ -132,7 +172,7 @@ class MessagePort:
 
     def suspect(self, reason: str) -> None:
         """See :class:`ytworker.context.Port`."""
-        self.ask({"kind": "suspect", "reason": reason})
+        self.ask({"kind": "suspect", "reason": redact(str(reason))})
 
     def enqueue(self, task_type: str, params: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         """See :class:`ytworker.context.Port`."""
@@ -171,11 +211,13 @@ class TaskRunner:
     Args:
         registry: The plugins.
         sleep: How to wait inside an attempt.
+        clock: Integer UTC microseconds.
     """
 
-    def __init__(self, registry: PluginRegistry, sleep: Sleep = time.sleep) -> None:
+    def __init__(self, registry: PluginRegistry, sleep: Sleep = time.sleep, clock: Clock = _utc_now) -> None:
         self._registry = registry
         self._sleep = sleep
+        self._clock = clock
         self._prepared = False
         self._warned: deque[str] = deque(maxlen=MAX_WARNINGS)
 
@@ -184,11 +226,10 @@ class TaskRunner:
 
         KeyboardInterrupt passes: the worker then gives the task back.
         """
-        exchange(self.do(line, exchange))
+        exchange(self.do(decode(line), exchange))
 
-    def do(self, line: str, exchange: Exchange) -> str:
+    def do(self, message: Message, exchange: Exchange) -> str:
         """Do the task that a ``task`` message names and give the last words, which are still to be sent."""
-        message = decode(line)
         task = task_of(message)
         return self._last_words(task, message, MessagePort(exchange, self._sleep, self._checked))
 
@@ -221,7 +262,7 @@ class TaskRunner:
             left = leave_of(error)
             if left is not None:
                 until = to_microseconds(left.until) if isinstance(left, Deferred) else None
-                return {"kind": "deferred", "until": until, "reason": str(left)}
+                return {"kind": "deferred", "until": until, "reason": redact(str(left))}
             for text in self._warned:
                 error.add_note(f"warning: {text}")
             info = self._own(task, classifier.describe(error), error)
@@ -244,15 +285,15 @@ class TaskRunner:
             self._prepared = True
         params = validate(task.type, self._registry.parameters(task.type), task.params)
         wanted = sorted(self._registry.sections(task.type))
-        granted = port.ask({"kind": "need", "sections": wanted})
+        sections = port.ask({"kind": "need", "sections": wanted})["sections"] if wanted else {}
         known = {"task_id": task.id, "attempt": task.attempt}
         logger = _Listening(logging.getLogger(f"ytworker.plugin.{task.type}"), known, self._warned)
         context = Context(
             task=task,
             port=port,
             logger=logger,
-            deadline=to_datetime(granted["deadline"]),
-            settings=self._registry.open(task.type, granted["sections"]),
+            deadline=to_datetime(self._clock() + round(task.timeout_seconds * SECOND)),
+            settings=self._registry.open(task.type, sections),
             checkpoint=message["checkpoint"],
         )
         port.context = context
@@ -312,6 +353,11 @@ def leave_of(error: BaseException) -> Deferred | Cancelled | None:
     if isinstance(error, Deferred | Cancelled):
         return error
     return None
+
+
+def _quota_message(kind: str, source: str, quota: Quota, cost: int = 0) -> Message:
+    words = {"source": str(source), "bucket": str(quota.bucket), "zone": quota.zone}
+    return {"kind": kind, **words, "limit": int(quota.limit), "cost": int(cost)}
 
 
 def _countable(number: Any) -> int:

@@ -18,6 +18,8 @@ _UNKNOWN: Mapping[str, None] = dict.fromkeys(name for name in KEYS if name != "c
 
 def tell_claim(claim: Claimed, url: str) -> None:
     """Log that a task was claimed."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return
     task = claim.task
     told = event(LogEvent.JOB_CLAIMED, **_identity(claim, url))
     log.debug("task %d (%s), attempt %d: claimed", task.id, task.type, task.attempt, extra=told)
@@ -39,6 +41,8 @@ def tell_result(claim: Claimed, result: TaskResult, decision: Decision | None, *
         now: When it was reported.
     """
     task, error = claim.task, result.error
+    if not log.isEnabledFor(logging.INFO):
+        return
     if not result.success and error is None and result.reason is None:
         return  # it goes back as it came: nothing was tried
     known = {

@@ -302,20 +302,12 @@ class PluginWorker(BaseWorker):
         deps: What every worker needs.
         executor: Where plugins run.
         attempts: What attempts share; its ``beat`` is this worker's.
-        version_of: Gives the version of the plugin that answers a type.
     """
 
-    def __init__(
-        self,
-        deps: WorkerDeps,
-        executor: Executor,
-        attempts: AttemptDeps,
-        version_of: Callable[[str], str | None],
-    ) -> None:
+    def __init__(self, deps: WorkerDeps, executor: Executor, attempts: AttemptDeps) -> None:
         super().__init__(deps)
         self._executor = executor
         self._attempts = replace(attempts, beat=self.keep_alive)
-        self._version_of = version_of
 
     def __enter__(self) -> Self:
         resume_after_new_settings(self._attempts)
@@ -339,4 +331,4 @@ class PluginWorker(BaseWorker):
         if attempt.result is None:
             msg = "the executor ended without a result"
             raise RuntimeError(msg)
-        return replace(attempt.result, plugin_version=self._version_of(claim.task.type))
+        return attempt.result

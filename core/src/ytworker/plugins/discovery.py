@@ -68,11 +68,13 @@ class Policy:
         only: If not empty, nothing else is used.
         block: Never used.
         no_plugins: Nothing is used.
+        prefer: Distributions that win where two provide the same name.
     """
 
     only: Collection[str] = ()
     block: Collection[str] = ()
     no_plugins: bool = False
+    prefer: Collection[str] = ()
 
     def verdict(self, name: str, distribution: str) -> str | None:
         """Say why a plugin must not be used, or None."""
@@ -98,6 +100,7 @@ class PluginInfo:
         summary: The one-line summary of the distribution.
         reason: Why it cannot be used, and what to do about it.
         entry_point: Where to load it from.
+        rivals: The distributions that provide it too, where it is in conflict.
     """
 
     name: str
@@ -108,6 +111,7 @@ class PluginInfo:
     summary: str | None = None
     reason: str | None = None
     entry_point: EntryPoint | None = field(default=None, repr=False, compare=False)
+    rivals: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Give the stable JSON shape of ``plugins list``."""
@@ -119,6 +123,20 @@ class PluginInfo:
             "status": self.state.value,
             "summary": self.summary,
             "reason": self.reason,
+        }
+
+    def about(self) -> dict[str, Any]:
+        """Give what else the metadata tells: the core it needs, its licence and its pages; nothing is imported."""
+        distribution = self.entry_point.dist if self.entry_point else None
+        if distribution is None or self.state is PluginState.BROKEN:
+            return {}
+        metadata = distribution.metadata
+        needs = [text for text in distribution.requires or () if canonical(re.split(r"[^\w.-]", text)[0]) == CORE]
+        return {
+            "entry_point": self.entry_point.value if self.entry_point else None,
+            "requires": _CONTROL.sub("", ", ".join(needs)) or None,
+            "licence": _first(metadata.get_all("License-Expression") or metadata.get_all("License")),
+            "pages": [_CONTROL.sub("", text) for text in metadata.get_all("Project-URL") or ()],
         }
 
 
@@ -133,6 +151,13 @@ def discover(policy: Policy, kinds: Iterable[PluginKind] = PluginKind) -> Catalo
         for name in sorted(claims):
             catalogue[kind, name] = _judge(policy, kind, name, claims[name])
     return catalogue
+
+
+def plugin_distributions(name: str | None = None) -> set[str]:
+    """Name the installed distributions that bring plugins; those of one name, if one is given. The core is none."""
+    infos = [info for info in discover(Policy()).values() if name is None or info.name == name]
+    owners = {owner for info in infos for owner in (*info.rivals, info.distribution)}
+    return {owner for owner in owners if owner and owner not in {CORE, NAMELESS}}
 
 
 def missing(kind: PluginKind, name: str, known: Iterable[str]) -> PluginInfo:
@@ -178,7 +203,7 @@ def _by_name(found: Iterable[EntryPoint]) -> dict[str, dict[str, EntryPoint]]:
 
 def _owner(entry_point: EntryPoint) -> str:
     try:
-        return _canonical(entry_point.dist.name) if entry_point.dist else NAMELESS
+        return canonical(entry_point.dist.name) if entry_point.dist else NAMELESS
     except Exception:  # noqa: BLE001 - metadata that is not there, or no text
         return NAMELESS
 
@@ -189,10 +214,13 @@ def _judge(policy: Policy, kind: PluginKind, name: str, claims: Mapping[str, Ent
     usable = {owner: info for owner, info in candidates.items() if info.state is PluginState.FOUND}
     if CORE in usable:  # no plugin takes the place of what is built in
         return usable[CORE]
+    preferred = [owner for owner in usable if _mentions(policy.prefer, owner, owner)]
+    if len(preferred) == 1:
+        return usable[preferred[0]]
     if len(usable) > 1:
         owners = " and ".join(sorted(usable))
-        reason = f"{owners} both provide {name!r}; block or uninstall one of them: ytworker plugins block {max(usable)}"
-        return replace(usable[min(usable)], state=PluginState.CONFLICT, reason=reason)
+        reason = f"{owners} both provide {name!r}; choose one: ytworker plugins prefer {min(usable)}"
+        return replace(usable[min(usable)], state=PluginState.CONFLICT, reason=reason, rivals=tuple(usable))
     return next(iter(usable.values()), candidates[min(candidates)])
 
 
@@ -226,7 +254,7 @@ def _misfit(distribution: Distribution) -> str | None:
             requirement = Requirement(text)
         except InvalidRequirement:
             continue  # pip's business, and it may concern another package
-        if _canonical(requirement.name) != CORE or _conditional(requirement):
+        if canonical(requirement.name) != CORE or _conditional(requirement):
             continue
         if not requirement.specifier.contains(__version__, prereleases=True):
             return (
@@ -236,14 +264,18 @@ def _misfit(distribution: Distribution) -> str | None:
     return None
 
 
+def _first(texts: list[str] | None) -> str | None:
+    return _CONTROL.sub("", texts[0]) if texts else None
+
+
 def _conditional(requirement: "Requirement") -> bool:
     return requirement.marker is not None and not requirement.marker.evaluate({"extra": ""})
 
 
-def _canonical(name: str) -> str:
+def canonical(name: str) -> str:
     """Write a distribution's name the one way that PEP 503 knows, without the 50 ms that packaging takes to import."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _mentions(names: Collection[str], name: str, distribution: str) -> bool:
-    return name in names or any(_canonical(given) == distribution for given in names)
+    return name in names or any(canonical(given) == distribution for given in names)

@@ -27,6 +27,7 @@ from ytworker.plugins.discovery import (
     missing,
 )
 from ytworker.plugins.dispatch import Dispatcher, HookManager
+from ytworker.plugins.tracing import trace_calls
 from ytworker.settings import decode_section
 
 _ANSWERS = frozenset({"get_task_type", "scrape", "get_parameters"})
@@ -42,21 +43,29 @@ class PluginRegistry:
     Args:
         policy: Which plugins may be used.
         catalogue: What is installed; looked up by default.
+        trace: Whether every call of a hook is logged.
 
     Attributes:
         policy: Which plugins may be used.
+        trace: Whether every call of a hook is logged.
     """
 
-    def __init__(self, policy: Policy | None = None, catalogue: Catalogue | None = None) -> None:
+    def __init__(
+        self, policy: Policy | None = None, catalogue: Catalogue | None = None, *, trace: bool = False
+    ) -> None:
         self.policy = policy or Policy()
+        self.trace = trace
         found = discover(self.policy) if catalogue is None else catalogue
         self._infos: dict[tuple[PluginKind, str], PluginInfo] = dict(found)
         self._manager = HookManager()
+        if trace:
+            trace_calls(self._manager)
         self._dispatcher = Dispatcher(self._manager)
         self._plugins: dict[tuple[PluginKind, str], object] = {}
         self._sections: dict[int, dict[str, BaseModel]] = {}
         self._shared: dict[str, type[BaseModel]] = {}  # the sections that extensions read
         self._open: list[PluginBase] = []
+        self._answers: dict[tuple[str, str], Any] = {}  # what plugins say of themselves
 
     # -- looking
 
@@ -89,9 +98,9 @@ class PluginRegistry:
         Raises:
             PluginUnavailableError: It is missing, blocked, incompatible, in conflict or broken, with the reason.
         """
-        info = self.info(name, kind)
         if (kind, name) in self._plugins:
             return self._plugins[kind, name]
+        info = self.info(name, kind)
         if info.state is not PluginState.FOUND:
             raise PluginUnavailableError(name, info.state.value, info.reason or "")
         try:
@@ -167,6 +176,17 @@ class PluginRegistry:
         self._infos[info.kind, info.name] = replace(info, state=PluginState.BROKEN, reason=reason)
         return PluginUnavailableError(info.name, PluginState.BROKEN.value, reason)
 
+    def hooks(self, name: str, kind: PluginKind = PluginKind.WORKER) -> list[str]:
+        """Name the hooks that a loaded plugin implements; a wrapper is marked as one."""
+        plugin = self.load(name, kind)
+        callers = self._manager.get_hookcallers(plugin) if self._manager.is_registered(plugin) else None
+        return sorted(
+            f"{caller.name} (wrapper)" if impl.wrapper or impl.hookwrapper else caller.name
+            for caller in callers or ()
+            for impl in caller.get_hookimpls()
+            if impl.plugin is plugin
+        )
+
     # -- the contract of one worker plugin
 
     def parameters(self, name: str) -> type[BaseModel] | None:
@@ -189,12 +209,16 @@ class PluginRegistry:
     def _contract(self, name: str, hook: str, ask: Callable[[object], Answer]) -> Answer:
         """Ask a hook that describes the plugin; one that fails makes the plugin broken."""
         plugin = self.load(name)
+        if (name, hook) in self._answers:
+            known: Answer = self._answers[name, hook]
+            return known
         try:
-            return ask(plugin)
+            answer = self._answers[name, hook] = ask(plugin)
         except (Exception, SystemExit) as error:
             info = self.info(name)
             reason = f"{hook}() raised {type(error).__name__}: {error}; ask the authors of {info.distribution}"
             raise self._break(info, reason) from error
+        return answer
 
     def scrape(self, name: str, params: Any, context: Context) -> Scraped | None:
         """Call the one plugin that answers this type, with all wrappers around it."""

@@ -14,11 +14,13 @@ from ytworker.errors import (
     TaskNotFoundError,
 )
 from ytworker.model import Claim, Doubted, ErrorInfo, NewTask, OnConflict, SourceState, UniqueWhile
+from ytworker.pacing import Admission, Ask, Pace, Quota, QuotaUse, Reserved, SourceUse
 from ytworker.queue.grouping import GroupCommit
 from ytworker.queue.merging import as_record, content_hash, merge
 from ytworker.queue.naming import queue_name
 from ytworker.queue.payload import encode_json, encode_params, encode_task
-from ytworker.queue.protocol import (
+from ytworker.queue.protocol import QueueCare, QueueFacts, QueueWakes, TaskQueue, Waker
+from ytworker.queue.records import (
     Attempt,
     ClaimRequest,
     Completion,
@@ -31,13 +33,10 @@ from ytworker.queue.protocol import (
     ItemFilter,
     Problem,
     Purged,
-    QueueCare,
-    QueueFacts,
     Requeued,
     Return,
     Settled,
     TaskFilter,
-    TaskQueue,
     WorkerInfo,
 )
 from ytworker.queue.settling import SettleOneByOne
@@ -55,6 +54,8 @@ from ytworker.queue.strategies import (
 __all__ = [
     "AGED_SHARE",
     "ORDERS",
+    "Admission",
+    "Ask",
     "Attempt",
     "Claim",
     "ClaimRequest",
@@ -75,6 +76,7 @@ __all__ = [
     "NewTask",
     "OnConflict",
     "OrderNotOfferedError",
+    "Pace",
     "PayloadError",
     "PriorityStrategy",
     "Problem",
@@ -82,12 +84,17 @@ __all__ = [
     "QueueCare",
     "QueueError",
     "QueueFacts",
+    "QueueWakes",
+    "Quota",
+    "QuotaUse",
     "Requeued",
+    "Reserved",
     "Return",
     "SchemaError",
     "SettleOneByOne",
     "Settled",
     "SourceState",
+    "SourceUse",
     "StaleClaimError",
     "StoreError",
     "StoreMovedError",
@@ -95,6 +102,7 @@ __all__ = [
     "TaskNotFoundError",
     "TaskQueue",
     "UniqueWhile",
+    "Waker",
     "WeightedRandomStrategy",
     "WorkerInfo",
     "as_record",

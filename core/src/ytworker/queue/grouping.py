@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from ytworker.model import NewTask
-from ytworker.queue.protocol import Enqueued, TaskQueue
+from ytworker.queue.protocol import TaskQueue
+from ytworker.queue.records import Enqueued
 
 MAX_GROUP = 1_000
 """Tasks in one transaction; a lease renewal must not wait for longer."""

@@ -5,16 +5,7 @@ from typing import Protocol
 
 from ytworker.errors import StaleClaimError
 from ytworker.model import Claim, ErrorInfo, Item, Microseconds, NewTask, Outcome
-from ytworker.queue.protocol import (
-    ClaimRequest,
-    Completion,
-    CoolDown,
-    Deferral,
-    Ending,
-    Failure,
-    Return,
-    Settled,
-)
+from ytworker.queue.records import ClaimRequest, Completion, CoolDown, Deferral, Ending, Failure, Return, Settled
 
 
 class _Settles(Protocol):

@@ -10,4 +10,5 @@ The command ``ytworker metrics`` is :mod:`ytworker_metrics.command`. For a progr
 
 from ytworker_metrics.collector import QueueCollector
 
-__all__ = ["QueueCollector"]
+__version__ = "0.1.0"
+__all__ = ["QueueCollector", "__version__"]

@@ -10,7 +10,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from ytworker.errors import StoreError, StoreMovedError
 from ytworker.model import Claim, Clock, Doubted, Item, Microseconds, NewTask, Outcome, SourceState, Task, TaskStatus
-from ytworker.queue.protocol import (
+from ytworker.pacing import Admission, Ask, Quota, Reserved, SourceUse
+from ytworker.queue.records import (
     Attempt,
     ClaimRequest,
     Completion,
@@ -27,6 +28,7 @@ from ytworker.queue.protocol import (
 )
 from ytworker.queue.settling import SettleOneByOne, stale_claim
 from ytworker.queue.sqlite import (
+    budgets,
     care,
     check,
     claims,
@@ -42,6 +44,7 @@ from ytworker.queue.sqlite import (
     sources,
     tasks,
 )
+from ytworker.queue.sqlite.bells import Bell
 from ytworker.queue.sqlite.database import Database, Durability
 from ytworker.queue.sqlite.schema import VERSION
 from ytworker.queue.strategies import ClaimingStrategy
@@ -103,6 +106,8 @@ class SQLiteQueue(SettleOneByOne):
         with self._database.write():
             (enqueued,) = enqueueing.enqueue_tasks(self._database, [task], texts, now)
             rows = claims.claim_one(self._database, worker_id, enqueued.id, now) if enqueued.created else []
+            if rows:
+                self._database.rings = False  # it is taken already
         claimed = claims.read_claims(self._database, worker_id, rows, now)
         return claimed[0] if claimed else enqueued
 
@@ -257,12 +262,35 @@ class SQLiteQueue(SettleOneByOne):
         with self._database.write():
             sources.unpause(self._database, name, self._clock())
 
+    # -- budgets
+
+    def admit(self, ask: Ask) -> Admission:
+        return budgets.admit(self._database, ask, self._clock)
+
+    def leave(self, source: str, claim: Claim) -> None:
+        budgets.leave(self._database, source, claim)
+
+    def reserve(self, source: str, quota: Quota, cost: int, *, settings: str | None = None) -> Reserved:
+        return budgets.reserve(self._database, source, quota, cost, settings, self._clock)
+
+    def exhaust(self, source: str, quota: Quota) -> None:
+        budgets.exhaust(self._database, source, quota, self._clock)
+
+    def quota_used(self, source: str, quota: Quota) -> int:
+        return budgets.quota_used(self._database, source, quota, self._clock())
+
+    def usage(self) -> list[SourceUse]:
+        return budgets.usage(self._database, self._clock())
+
     def counter(self, name: str) -> int:
         return counters.get_counter(self._database, name)
 
     def version(self) -> int:
         ((version,),) = self._database.execute(_DATA_VERSION)
         return int(version)
+
+    def waker(self) -> Bell | None:
+        return self._database.bells.hang()
 
     # -- care
 

@@ -32,7 +32,7 @@ def backup(database: Database, target: Path, *, force: bool) -> None:
     if not force and target.exists():
         msg = f"{target} exists; name another file, or overwrite it with --force"
         raise StoreError(msg)
-    if target.resolve() in {_beside(database.path.resolve(), suffix) for suffix in ("", *_LOGS, "-line")}:
+    if target.resolve() in {_beside(database.path.resolve(), suffix) for suffix in ("", *_LOGS, "-line", "-bells")}:
         msg = f"{target} is the queue itself or belongs to it; name another file"
         raise StoreError(msg)
     draft = _beside(target, f".{secrets.token_hex(4)}.part")
@@ -105,6 +105,7 @@ def restore(database: Database, source: Path) -> None:
             with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
                 database.copy_from(copy)
         database.change(_CHECKPOINT)
+        database.bells.ring()
     finally:
         for file in draft.parent.glob(escape(draft.name) + "*"):
             file.unlink()

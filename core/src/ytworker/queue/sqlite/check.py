@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ytworker.errors import StoreError
-from ytworker.queue.protocol import Problem
+from ytworker.queue.records import Problem
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.schema import (
     COUNTED,
@@ -99,9 +99,9 @@ INVARIANTS = (
     ),
     Invariant(
         "owner_without_claim",
-        "SELECT id FROM task WHERE status NOT IN (1, 3) AND owner IS NOT NULL",
-        "tasks that are neither claimed nor completed but name a worker",
-        ("UPDATE task SET owner = NULL WHERE status NOT IN (1, 3) AND owner IS NOT NULL",),
+        "SELECT id FROM task WHERE status IN (2, 4) AND owner IS NOT NULL",
+        "scheduled tasks and dead letters that name a worker, though nobody holds them",
+        ("UPDATE task SET owner = NULL WHERE status IN (2, 4) AND owner IS NOT NULL",),
     ),
     Invariant(
         "orphan_key",
@@ -154,6 +154,16 @@ INVARIANTS = (
     ),
     Invariant(
         "wrong_count", _WRONG_COUNT, "counts by state that do not fit the tasks; `status` would be wrong", RECOUNT
+    ),
+    Invariant(
+        "request_without_pace",
+        """SELECT r.no FROM request r LEFT JOIN pace p ON p.source = r.source
+            WHERE p.source IS NULL OR r.no > p.requests""",
+        "requests of sources whose pace does not know them: the source might be asked too seldom",
+        (
+            """DELETE FROM request WHERE NOT EXISTS
+                (SELECT 1 FROM pace p WHERE p.source = request.source AND request.no <= p.requests)""",
+        ),
     ),
     Invariant(
         "unreadable_item",
@@ -209,5 +219,6 @@ def _message(invariant: Invariant, *, repaired: bool) -> str:
 
 def _mend(database: Database, invariant: Invariant) -> None:
     with database.write():
+        database.rings = True  # a task that no claim found may be found now
         for statement in invariant.repair:
             database.change(statement)

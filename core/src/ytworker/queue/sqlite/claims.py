@@ -18,7 +18,8 @@ from functools import lru_cache
 
 from ytworker.errors import OrderNotOfferedError
 from ytworker.model import SECOND, Claim, Microseconds, Task, TaskStatus
-from ytworker.queue.protocol import ClaimRequest
+from ytworker.queue.payload import decode_json
+from ytworker.queue.records import ClaimRequest
 from ytworker.queue.sqlite.database import Database, Row
 from ytworker.queue.sqlite.parking import park
 from ytworker.queue.sqlite.schema import FLAG_ERRORS, FLAG_RUN, READY_KEYS
@@ -75,8 +76,9 @@ SELECT id, at FROM task INDEXED BY ready_id
 
 # What a claim holds comes back with it: a second statement would cost more. As bytes, since a damaged text must not
 # stop the fetch of the others.
+_NAME = "(SELECT name FROM task_type WHERE id = task.type)"
 _HELD = """
-(SELECT name FROM task_type WHERE id = task.type), (SELECT CAST(params AS BLOB) FROM body WHERE id = task.id),
+(SELECT CAST(params AS BLOB) FROM body WHERE id = task.id),
 (SELECT max_attempts FROM body WHERE id = task.id), (SELECT timeout_seconds FROM body WHERE id = task.id),
 (SELECT created_at FROM body WHERE id = task.id), (SELECT key FROM body WHERE id = task.id)
 """
@@ -96,7 +98,7 @@ UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1
        reserve = NULL
  WHERE id = ?3 AND (status = 0 OR status = 2 AND at <= ?2)
    AND EXISTS (SELECT 1 FROM worker WHERE id = ?1 AND NOT lost)
-RETURNING id, fence, attempt, priority, flags, NULL, {_HELD}
+RETURNING id, fence, attempt, priority, flags, NULL, {_NAME}, {_HELD}
 """
 _CHECKPOINT = "SELECT CAST(checkpoint AS BLOB) FROM run WHERE id = ?"
 _NEXT_DUE = """
@@ -294,7 +296,7 @@ def read_claims(database: Database, worker_id: int, rows: Sequence[Row], now: Mi
 
 def _claim_of(database: Database, worker_id: int, row: Row, now: Microseconds) -> Claim:
     task_id, fence, attempt, priority, flags, _, name, text, max_attempts, timeout_seconds, created_at, key = row
-    params = None if text is None else json.loads(text.decode())
+    params = None if text is None else decode_json(text.decode())
     if not isinstance(params, dict):
         msg = "its parameters are gone" if text is None else "its parameters are no JSON object"
         raise TypeError(msg)
@@ -335,10 +337,11 @@ def _claim_sql(order: str, types: int, *, many: bool, fresh: bool) -> str:
         *([] if order in _ALWAYS else [f"EXISTS ({_OFFERED.replace('?', repr(order))})"]),
     ]
     residual = _RESIDUAL if order == WeightedRandomStrategy.name else "NULL"
+    name = "?4" if types == 1 else _NAME
     return (
         "UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2, claimed_at = ?2, "
         "reserve = NULL "
-        f"WHERE {' AND '.join(conditions)} RETURNING id, fence, attempt, priority, flags, {residual}, {_HELD}"
+        f"WHERE {' AND '.join(conditions)} RETURNING id, fence, attempt, priority, flags, {residual}, {name}, {_HELD}"
     )
 
 
@@ -349,7 +352,8 @@ def _ids_of_few(order: str, types: int) -> tuple[str, str]:
     heads = [_HEADS[order].format(name=name, type=number) for name, number in zip(names, numbers, strict=True)]
     chosen = heads[0] if types == 1 else " UNION ALL ".join(f"SELECT * FROM ({head})" for head in heads)
     ids = f"SELECT id FROM ({chosen})" + ("" if types == 1 else " ORDER BY place, id LIMIT ?3")
-    due = f"SELECT 1 FROM task INDEXED BY due WHERE status = 2 AND type IN ({', '.join(numbers)}) AND at <= ?2"
+    among = f"= {numbers[0]}" if types == 1 else f"IN ({', '.join(numbers)})"  # IN builds a table of its own first
+    due = f"SELECT 1 FROM task INDEXED BY due WHERE status = 2 AND type {among} AND at <= ?2"
     return ids, due
 
 

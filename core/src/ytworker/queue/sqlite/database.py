@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing, suppress
-from functools import partial
+from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from ytworker.errors import SchemaError, StoreError
+from ytworker.queue.sqlite.bells import Bells
 from ytworker.queue.sqlite.files import close_to_others, identity, make_place
 from ytworker.queue.sqlite.schema import check_owner, migrate
 from ytworker.queue.sqlite.turns import Line, is_busy
@@ -32,6 +34,7 @@ _PRAGMAS = (
 _DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 _UNSTORABLE = (OverflowError, UnicodeEncodeError)
 _FAILURES = (*_DAMAGE, *_UNSTORABLE)
+_ROWS_AT_ONCE = 40
 _WAL = "PRAGMA journal_mode = WAL"
 _BUSY_TIMEOUT_SECONDS = 30.0
 _WAL_RETRY_SECONDS = 0.005
@@ -53,6 +56,8 @@ class Database:
     Attributes:
         found_version: The schema version that the file had when it was opened; 0 for a new one.
         aged: The task of each type after which the next look for aged ones starts.
+        bells: Wake the workers that wait.
+        rings: Whether the transaction that runs makes work ready, or due at another time: its commit rings the bells.
 
     Raises:
         StoreError: The file cannot be opened, in words that say why.
@@ -71,6 +76,8 @@ class Database:
         self.events = events
         self.found_version = 0
         self.aged: dict[str, int] = {}
+        self.bells = Bells(path.with_name(path.name + "-bells"))
+        self.rings = False
         self._line = Line(path.with_name(path.name + "-line"), _BUSY_TIMEOUT_SECONDS)
         self._transaction = _Transaction(self)
         try:
@@ -153,6 +160,25 @@ class Database:
         except _DAMAGE as error:
             raise self._in_words(error) from error
 
+    def insert_many(self, sql: str, values: str, rows: Sequence[Row]) -> None:
+        """Insert rows, many with each statement, inside a transaction; texts must be :func:`storable`.
+
+        Args:
+            sql: All of the INSERT before the first row of values.
+            values: The placeholders of one row.
+            rows: What to insert.
+        """
+        size = len(rows) // _ROWS_AT_ONCE * _ROWS_AT_ONCE
+        if size:
+            flat = list(chain.from_iterable(rows[:size]))
+            width = len(flat) // size * _ROWS_AT_ONCE
+            self.many(
+                _rows_of(sql, values, _ROWS_AT_ONCE),
+                [flat[start : start + width] for start in range(0, len(flat), width)],
+            )
+        if size < len(rows):
+            self.many(_rows_of(sql, values, 1), rows[size:])
+
     def stream(self, sql: str, values: Sequence[Any] = ()) -> Generator[Row, None, None]:
         """Run one SELECT and give its rows one by one; they all come from one snapshot.
 
@@ -226,11 +252,15 @@ class _Transaction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        database = self._database
+        rings, database.rings = database.rings and kind is None, False
         try:
             if kind is None:
-                self._database.execute("COMMIT")
+                database.execute("COMMIT")
         finally:
             self._roll_back()
+        if rings:
+            database.bells.ring()
 
     def _roll_back(self) -> None:
         connection = self._database._connection  # noqa: SLF001 - two halves of one thing
@@ -245,6 +275,11 @@ def _refuse_to_wait(status: int, _left: int, _pages: int) -> None:
         error = sqlite3.OperationalError("database is locked")
         error.sqlite_errorcode = sqlite3.SQLITE_BUSY
         raise error
+
+
+@lru_cache(maxsize=16)
+def _rows_of(sql: str, values: str, count: int) -> str:
+    return sql + ", ".join([values] * count)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

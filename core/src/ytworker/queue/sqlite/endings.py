@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from ytworker.model import Claim, Doubted, ErrorInfo, Microseconds, Outcome
 from ytworker.queue.payload import encode_json
-from ytworker.queue.protocol import Completion, Deferral, Ending, Failure, Return
+from ytworker.queue.records import Completion, Deferral, Ending, Failure, Return
 from ytworker.queue.settling import stale_claim
 from ytworker.queue.sqlite import events, items, sources
 from ytworker.queue.sqlite.counters import count
@@ -28,12 +28,11 @@ _COMPLETE = f"""
 UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("?2")}
  WHERE id = ?3 AND status = 1 AND owner = ?4 AND fence = ?5
 """
+# The fences of one worker's tasks, as a JSON object by id: an array for each task would have to be parsed again.
 _COMPLETE_MANY = f"""
-UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("done.outcome")}
-  FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS owner,
-               json_extract(value, '$[2]') AS fence, json_extract(value, '$[3]') AS outcome FROM json_each(?2)) AS done
- WHERE task.id = done.id AND task.status = 1 AND task.owner = done.owner AND task.fence = done.fence
-RETURNING id, task.owner, task.fence
+UPDATE task SET status = 3, at = ?1, outcome = {_OUTCOME.format("?2")} FROM json_each(?4) AS done
+ WHERE task.id = CAST(done.key AS INTEGER) AND task.status = 1 AND task.owner = ?3 AND task.fence = done.value
+RETURNING id
 """
 _KILL = f"UPDATE task SET status = 4, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE {_FENCE}"
 _RETRY = f"UPDATE task SET status = 2, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE {_FENCE}"
@@ -44,7 +43,8 @@ _RETURN = f"""
 UPDATE task SET status = 0, at = ?, owner = NULL, attempt = attempt - 1, flags = flags | ?, {READY_KEYS} WHERE {_FENCE}
 """
 _HOLDS = f"SELECT 1 FROM task WHERE {_FENCE}"
-_CANCELLED = "SELECT 1 FROM task WHERE id = ? AND status = 5 AND fence = ?"
+# Only a cancellation leaves a task with the owner of a claim that is over; queueing it again keeps that, too.
+_CANCELLED = "SELECT 1 FROM task WHERE id = ? AND owner = ? AND fence = ? AND status IN (0, 5)"
 _MARK = f"UPDATE task SET flags = flags | ? WHERE {_FENCE}"
 _WAITS = """
 INSERT INTO run (id, reason, source) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET reason = ?2, source = ?3
@@ -125,16 +125,23 @@ def _complete(database: Database, ending: Completion, now: Microseconds) -> bool
 
 
 def _complete_many(database: Database, endings: Sequence[Completion], now: Microseconds) -> list[Ending]:
-    first: dict[tuple[int, int, int], int] = {}
+    groups: dict[tuple[int, int], dict[int, int]] = {}
+    first: dict[int, Ending] = {}
     for ending in endings:
-        first.setdefault(_fence(ending.claim), OUTCOME_CODES[_outcome(ending)])
-    rows = [(*fence, outcome) for fence, outcome in first.items()]
-    done = set(database.execute(_COMPLETE_MANY, (now, json.dumps(rows))))
+        claim = ending.claim
+        if first.setdefault(claim.task.id, ending) is ending:
+            group = groups.setdefault((OUTCOME_CODES[_outcome(ending)], claim.worker_id), {})
+            group[claim.task.id] = claim.fence
+    done: set[int] = set()
+    for (outcome, worker_id), fences in groups.items():
+        values = (now, outcome, worker_id, json.dumps(fences))
+        done.update(task_id for (task_id,) in database.execute(_COMPLETE_MANY, values))
     stale: list[Ending] = []
     for ending in endings:
-        if _fence(ending.claim) in done:
-            done.discard(_fence(ending.claim))  # said twice in one batch, the second is stale
-        else:
+        task_id = ending.claim.task.id
+        if first[task_id] is ending and task_id in done:
+            done.discard(task_id)  # said twice in one batch, the second is stale
+        elif not _complete(database, ending, now):  # mostly stale, or the first to name its task was
             stale.append(ending)
     return stale
 
@@ -148,6 +155,7 @@ def _fail(database: Database, ending: Failure, now: Microseconds) -> bool:
     items.keep_apart(database, ending.claim.task.id, ending.apart, now)
     _remember(database, ending.claim, ending.error, ending.plugin_version, now)
     if not dies:
+        database.rings = True
         database.change(_WAITS_NO_MORE, (ending.claim.task.id,))
     _tell(database, "died" if dies else "retried", ending.claim, ending.error.error_class.value, now)
     return True
@@ -157,6 +165,7 @@ def _put_off(database: Database, ending: Deferral, now: Microseconds) -> bool:
     claim, errors = ending.claim, FLAG_ERRORS if ending.error else 0
     if not database.change(_DEFER, (ending.until, errors, *_fence(claim))):
         return False
+    database.rings = True
     if ending.error is not None:
         _remember(database, claim, ending.error, ending.plugin_version, now)
     database.change(_WAITS, (claim.task.id, ending.reason, ending.source))
@@ -170,6 +179,7 @@ def _put_back(database: Database, ending: Return, now: Microseconds) -> bool:
     claim, run = ending.claim, FLAG_RUN if ending.reason else 0
     if not database.change(_RETURN, (now, run, *_fence(claim))):
         return False
+    database.rings = True
     if ending.reason is None:
         database.change(_WAITS_NO_MORE, (claim.task.id,))
     else:
@@ -255,7 +265,7 @@ def _tell(
 
 def _count_stale(database: Database, stale: Sequence[Ending]) -> None:
     """Count late writers; one whose task was cancelled under its hands has lost no lease and is not counted."""
-    lost = sum(not database.execute(_CANCELLED, (ending.claim.task.id, ending.claim.fence)) for ending in stale)
+    lost = sum(not database.execute(_CANCELLED, _fence(ending.claim)) for ending in stale)
     count(database, "stale_writes", lost)
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from ytworker.model import Microseconds, NewTask, OnConflict, UniqueWhile
 from ytworker.queue.payload import encode_task
-from ytworker.queue.protocol import Enqueued
+from ytworker.queue.records import Enqueued
 from ytworker.queue.sqlite import events
-from ytworker.queue.sqlite.database import Database, storable
+from ytworker.queue.sqlite.database import Database, Row, storable
 from ytworker.queue.sqlite.schema import FLAG_KEY_LIVE, FLAG_KEY_QUEUED
 
 _FILLING = "SELECT 1 FROM claim_order WHERE name = 'priority' AND filling"
@@ -17,16 +17,22 @@ INSERT INTO task_type (name, clock)
 VALUES (?, (SELECT 0 FROM claim_order WHERE name = 'weighted_random' AND filling)) RETURNING id, clock
 """
 _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'body'"
-_ADD_BODY = """
-INSERT INTO body (id, type, created_at, max_attempts, timeout_seconds, key, params) VALUES (?, ?, ?, ?, ?, ?, ?)
+# OR FAIL, because SQLite otherwise keeps a copy of what a statement changes, to take back half of its rows. Here the
+# whole transaction is taken back.
+_ADD_BODIES = """
+INSERT OR FAIL INTO body (id, type, created_at, max_attempts, timeout_seconds, key, params) VALUES
 """
-_ADD_TASK = """
-INSERT INTO task (id, type, status, priority, at, flags, rank, weight_key, claimed_at, reserve)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?5, zeroblob(12))
+_BODY = "(?, ?, ?, ?, ?, ?, ?)"
+_ADD_TASKS = """
+INSERT OR FAIL INTO task (id, type, status, priority, at, flags, rank, weight_key, claimed_at, reserve) VALUES
 """
-_ADD_KEY = "INSERT INTO live_key (type, key, id) VALUES (?, ?, ?)"
+_TASK = "(?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(12))"
+_ADD_KEYS = "INSERT OR FAIL INTO live_key (type, key, id) VALUES "
+_KEY = "(?, ?, ?)"
 _COUNT = "UPDATE task_type SET queued = queued + ?, scheduled = scheduled + ? WHERE id = ?"
-_HOLDER = "SELECT id FROM live_key WHERE type = ? AND key = ?"
+_KEYS_AT_ONCE = 40
+_HOLDER = "SELECT key, id FROM live_key WHERE type = ? AND key = ?"
+_HOLDERS = f"SELECT key, id FROM live_key WHERE type = ? AND key IN ({', '.join('?' * _KEYS_AT_ONCE)})"
 _REPLACE = """
 UPDATE body SET params = ?2 WHERE id = ?1 AND params <> ?2
    AND EXISTS (SELECT 1 FROM task WHERE id = ?1 AND status IN (0, 2))
@@ -57,6 +63,7 @@ def enqueue_tasks(
     if not tasks:
         return []
     bulk = _Bulk(database, now)
+    bulk.find_holders(tasks)
     results = [bulk.add(task, text) for task, text in zip(tasks, texts, strict=True)]
     bulk.flush()
     return results
@@ -72,71 +79,86 @@ class _Type:
 
 @dataclass(slots=True)
 class _Bulk:
-    """Rows that are gathered and written table by table."""
+    """Rows that are gathered and written table by table; ``holders`` knows the holder of each key that is asked for."""
 
     database: Database
     now: Microseconds
     ranked: bool = False
     last_id: int = 0
+    stored_id: int = 0
     types: dict[str, _Type] = field(default_factory=dict)
     bodies: list[tuple[object, ...]] = field(default_factory=list)
     rows: list[tuple[object, ...]] = field(default_factory=list)
-    keys: dict[tuple[int, str], int] = field(default_factory=dict)
+    keys: list[tuple[int, str, int]] = field(default_factory=list)
+    holders: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ranked = bool(self.database.execute(_FILLING))
-        self.last_id = self.database.execute(_LAST_ID)[0][0]
+        self.last_id = self.stored_id = self.database.execute(_LAST_ID)[0][0]
+
+    def find_holders(self, tasks: Sequence[NewTask]) -> None:
+        """Look up who holds the keys; nobody else can take one before the end of the transaction."""
+        wanted: dict[str, list[str]] = {}
+        for task in tasks:
+            if task.key is not None:
+                wanted.setdefault(task.type, []).append(storable(task.key))
+        for name, keys in wanted.items():
+            number = self._type(name).number
+            for first in range(0, len(keys), _KEYS_AT_ONCE):
+                for key, holder in self._holders(number, keys[first : first + _KEYS_AT_ONCE]):
+                    self.holders[number, key] = holder
 
     def add(self, task: NewTask, text: str) -> Enqueued:
         kind = self.types.get(task.type) or self._type(task.type)
-        key = storable(task.key)
-        holder = None if key is None else self._holder(kind, key)
-        if holder is not None:
-            return self._meet(holder, task, text)
-        return Enqueued(self._append(kind, task, key, text), created=True)
+        key = None if task.key is None else storable(task.key)
+        holder = None if key is None else self.holders.get((kind.number, key))
+        if holder is None:
+            return Enqueued(self._append(kind, task, key, text), created=True)
+        if holder > self.stored_id:
+            self.flush()  # a conflict within one bulk: the policy needs the row
+        return self._meet(holder, task, text)
 
     def flush(self) -> None:
-        self.database.many(_ADD_BODY, self.bodies)
-        self.database.many(_ADD_TASK, self.rows)
+        self.database.insert_many(_ADD_BODIES, _BODY, self.bodies)
+        self.database.insert_many(_ADD_TASKS, _TASK, self.rows)
         if self.keys:
-            self.database.many(_ADD_KEY, [(*key, task_id) for key, task_id in self.keys.items()])
+            self.database.insert_many(_ADD_KEYS, _KEY, self.keys)
         for kind in self.types.values():
             if kind.queued or kind.scheduled:
                 self.database.change(_COUNT, (kind.queued, kind.scheduled, kind.number))
+                self.database.rings = True
                 kind.queued = kind.scheduled = 0
-        self.bodies, self.rows, self.keys = [], [], {}
+        self.bodies, self.rows, self.keys, self.stored_id = [], [], [], self.last_id
 
     def _type(self, name: str) -> _Type:
         (found,) = self.database.execute(_TYPE, (name,)) or self.database.execute(_ADD_TYPE, (name,))
         kind = self.types[name] = _Type(*found)
         return kind
 
+    def _holders(self, number: int, keys: list[str]) -> list[Row]:
+        if len(keys) == 1:
+            return self.database.execute(_HOLDER, (number, *keys))
+        padding = [None] * (_KEYS_AT_ONCE - len(keys))
+        return self.database.execute(_HOLDERS, (number, *keys, *padding))
+
     def _append(self, kind: _Type, task: NewTask, key: str | None, text: str) -> int:
         self.last_id = task_id = self.last_id + 1
-        run_at, now, flags = task.run_at, self.now, 0
+        number, priority, run_at, now, flags = kind.number, task.priority, task.run_at, self.now, 0
         if key is not None:
-            self.keys[kind.number, key] = task_id
+            self.holders[number, key] = task_id
+            self.keys.append((number, key, task_id))
             flags = _UNIQUE_FLAGS[task.unique]
-        self.bodies.append((task_id, kind.number, now, task.max_attempts, task.timeout_seconds, key, text))
+        self.bodies.append((task_id, number, now, task.max_attempts, task.timeout_seconds, key, text))
         if run_at is not None and run_at > now:
             kind.scheduled += 1
-            self.rows.append((task_id, kind.number, 2, task.priority, run_at, flags, None, None))
+            self.rows.append((task_id, number, 2, priority, run_at, flags, None, None, run_at))
         else:
             kind.queued += 1
-            rank = -task.priority if self.ranked else None
-            self.rows.append((task_id, kind.number, 0, task.priority, now, flags, rank, self._weight(kind, task)))
+            rank = -priority if self.ranked else None
+            clock = kind.clock
+            weight_key = None if clock is None else clock + self.database.draws.expovariate(priority)
+            self.rows.append((task_id, number, 0, priority, now, flags, rank, weight_key, now))
         return task_id
-
-    def _weight(self, kind: _Type, task: NewTask) -> float | None:
-        return None if kind.clock is None else kind.clock + self.database.draws.expovariate(task.priority)
-
-    def _holder(self, kind: _Type, key: str) -> int | None:
-        pending = self.keys.get((kind.number, key))
-        if pending is not None:
-            self.flush()  # a conflict within one bulk: the policy needs the row
-            return pending
-        rows = self.database.execute(_HOLDER, (kind.number, key))
-        return rows[0][0] if rows else None
 
     def _meet(self, holder: int, task: NewTask, text: str) -> Enqueued:
         changed = False

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ytworker.model import Claim, Microseconds, Outcome
-from ytworker.queue.protocol import Event
+from ytworker.queue.records import Event
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.schema import OUTCOMES
 

@@ -7,6 +7,7 @@ locks that SQLite holds on it in this process, and another process may then dele
 import errno
 import logging
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -33,6 +34,7 @@ A root that is one of these (some sandboxes and network-booted machines) is let 
 """
 
 _OTHERS_WRITE = 0o022
+_ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def make_place(path: Path) -> None:
@@ -132,7 +134,7 @@ def parse_mountinfo(text: str) -> list[tuple[str, str]]:
         left, dash, right = line.partition(" - ")
         fields, kinds = left.split(" "), right.split(" ")
         if dash and len(fields) > 4:  # noqa: PLR2004 - the fifth field is the mount point
-            mounts.append((fields[4].encode("latin-1", "ignore").decode("unicode_escape"), kinds[0]))
+            mounts.append((_ESCAPE.sub(lambda found: chr(int(found[1], 8)), fields[4]), kinds[0]))
     return mounts
 
 

@@ -1,10 +1,11 @@
 """What people and the background do to tasks: cancel, queue again, delete. All in chunks, so that nobody waits long."""
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
+from ytworker.errors import StoreError
 from ytworker.model import Microseconds, TaskStatus
-from ytworker.queue.protocol import Purged, Requeued, TaskFilter
+from ytworker.queue.records import Purged, Requeued, TaskFilter
 from ytworker.queue.sqlite import events
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.schema import READY_KEYS, STATUS_CODES
@@ -16,7 +17,8 @@ _LIVE_ONES = """
 SELECT id, attempt, owner, CASE status WHEN 1 THEN claimed_at END FROM task
  WHERE id IN (SELECT value FROM json_each(?)) AND status IN (0, 1, 2)
 """
-_CANCEL = "UPDATE task SET status = 5, at = ?, owner = NULL WHERE id = ?"
+# Whoever held it stays its owner, so that its late write can be told from that of a worker which lost its lease.
+_CANCEL = "UPDATE task SET status = 5, at = ? WHERE id = ?"
 _KEY_IS_TAKEN = """
 EXISTS (SELECT 1 FROM body b JOIN live_key k ON k.type = b.type AND k.key = b.key WHERE b.id = task.id)
 """
@@ -45,38 +47,22 @@ _BURIED = (TaskStatus.DEAD, TaskStatus.CANCELLED)
 
 def cancel(database: Database, which: TaskFilter, clock: Callable[[], Microseconds]) -> int:
     """End waiting and claimed tasks; the triggers free their keys and forget their runs."""
-    done = 0
-    for ids in _chunks(database, which, _LIVE):
-        now = clock()
-        with database.write():
-            rows = database.execute(_LIVE_ONES, (json.dumps(ids),))
-            for task_id, attempt, owner, claimed_at in rows:
-                database.change(_CANCEL, (now, task_id))
-                ended = events.Attempt(owner, claimed_at, attempt)
-                events.record(database, "cancelled", task_id, now, attempts=attempt, ends=ended)
-        done += len(rows)
-    return done
+    return _in_steps("cancelled", _chunks(database, which, _LIVE), lambda ids: _cancel(database, ids, clock()))
 
 
 def requeue(database: Database, which: TaskFilter, clock: Callable[[], Microseconds]) -> Requeued:
     """Queue dead and cancelled tasks again; the triggers take their keys again where those are free."""
-    done = skipped = 0
-    for ids in _chunks(database, which, _BURIED):
-        now = clock()
-        with database.write():
-            for task_id in ids:  # one by one, since each may take the key of the next
-                if database.change(_REQUEUE, (now, task_id)):
-                    events.record(database, "requeued", task_id, now, attempts=0)
-                    done += 1
-                else:
-                    skipped += len(database.execute(_ENDED, (task_id,)))
-    return Requeued(done, skipped)
+    skipped: list[int] = []
+    chunks = _chunks(database, which, _BURIED)
+    done = _in_steps("queued again", chunks, lambda ids: _requeue(database, ids, skipped, clock()))
+    return Requeued(done, len(skipped))
 
 
 def delete(database: Database, which: TaskFilter) -> int:
     """Delete ended tasks with their history."""
     codes = {STATUS_CODES[state] for state in _ENDED_STATES}
-    return sum(_delete(database, ids, _ALWAYS, codes) for ids in _chunks(database, which, _ENDED_STATES))
+    chunks = _chunks(database, which, _ENDED_STATES)
+    return _in_steps("deleted", chunks, lambda ids: _delete(database, ids, _ALWAYS, codes))
 
 
 def purge(database: Database, before: Microseconds, states: Collection[TaskStatus], after: int, limit: int) -> Purged:
@@ -86,6 +72,44 @@ def purge(database: Database, before: Microseconds, states: Collection[TaskStatu
     old = [task_id for task_id, status, at in rows if status in codes and at is not None and at < before]
     deleted = _delete(database, old, before, codes) if old else 0
     return Purged(deleted, rows[-1][0] if len(rows) == limit else None)
+
+
+def _in_steps(what: str, chunks: Iterable[list[int]], step: Callable[[list[int]], int]) -> int:
+    """Do chunk by chunk, and say how many were done; an error that comes in between says it, too."""
+    done = 0
+    for ids in chunks:
+        try:
+            done += step(ids)
+        except StoreError as error:
+            if not done:
+                raise
+            msg = f"{error}. Before that {done:,} tasks were {what} and stay so; the same command goes on from there"
+            raise type(error)(msg) from error
+    return done
+
+
+def _cancel(database: Database, ids: list[int], now: Microseconds) -> int:
+    with database.write():
+        rows = database.execute(_LIVE_ONES, (json.dumps(ids),))
+        for task_id, attempt, owner, claimed_at in rows:
+            database.change(_CANCEL, (now, task_id))
+            ended = events.Attempt(owner, claimed_at, attempt)
+            events.record(database, "cancelled", task_id, now, attempts=attempt, ends=ended)
+    return len(rows)
+
+
+def _requeue(database: Database, ids: list[int], skipped: list[int], now: Microseconds) -> int:
+    done, taken = 0, []
+    with database.write():
+        for task_id in ids:  # one by one, since each may take the key of the next
+            if database.change(_REQUEUE, (now, task_id)):
+                database.rings = True
+                events.record(database, "requeued", task_id, now, attempts=0)
+                done += 1
+            elif database.execute(_ENDED, (task_id,)):
+                taken.append(task_id)
+    skipped += taken
+    return done
 
 
 def _delete(database: Database, ids: list[int], before: Microseconds, codes: Collection[int]) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from ytworker.errors import StoreError
 from ytworker.model import Doubted, Item, Microseconds, rfc3339
 from ytworker.queue.merging import VERSIONED, as_record, content_hash, merge
-from ytworker.queue.protocol import ItemFilter
+from ytworker.queue.records import ItemFilter
 from ytworker.queue.sqlite.database import Database
 
 _FIND = "SELECT no, record, content_hash, version FROM item WHERE source = ? AND kind = ? AND id = ?"

@@ -7,19 +7,22 @@ import socket
 
 from ytworker._version import __version__
 from ytworker.model import SECOND, ErrorClass, ErrorInfo, Microseconds
-from ytworker.queue.protocol import WorkerInfo
+from ytworker.queue.records import WorkerInfo
 from ytworker.queue.sqlite import events
 from ytworker.queue.sqlite.counters import count
-from ytworker.queue.sqlite.database import Database
+from ytworker.queue.sqlite.database import Database, Row
 from ytworker.queue.sqlite.failures import add_error
 from ytworker.queue.sqlite.schema import FLAG_ERRORS, READY_KEYS
 
 _ADD = "INSERT INTO worker (id, host, pid, version, started_at, seen_at, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _RENEW = "UPDATE worker SET seen_at = ?, lease_until = ? WHERE id = ? AND NOT lost"
+# `lost` keeps a worker from claiming. It also says how its tasks are released by whoever comes to it: those of a worker
+# that left in good order cost no attempt, even if it was killed on its way out.
+LAPSED, LEFT = 1, 2
 _LAPSED = "SELECT id FROM worker WHERE lease_until < ?1 OR lost"
-_MARK_LAPSED = "UPDATE worker SET lost = 1 WHERE id = ? AND (lease_until < ? OR lost)"
-_MARK = "UPDATE worker SET lost = 1 WHERE id = ? AND NOT lost"
-_REMOVE = "DELETE FROM worker WHERE id = ? RETURNING host, pid"
+_MARK_LAPSED = f"UPDATE worker SET lost = max(lost, {LAPSED}) WHERE id = ? AND (lease_until < ? OR lost)"
+_MARK_LEFT = f"UPDATE worker SET lost = {LEFT} WHERE id = ? AND NOT lost"
+_REMOVE = "DELETE FROM worker WHERE id = ? RETURNING host, pid, lost"
 _ANY_CLAIMED = "SELECT 1 FROM task_type WHERE claimed > 0 LIMIT 1"
 # No index: it would cost every claim and every finish a third more. This reads the narrow rows once, and only when
 # somebody died or left in the middle of something.
@@ -58,20 +61,12 @@ def list_workers(database: Database) -> list[WorkerInfo]:
 
 def remove_worker(database: Database, worker_id: int, now: Microseconds) -> None:
     """Give a lease back in good order; one that has lapsed is left to the rescue, for which the attempts count."""
-    if not database.change(_MARK, (worker_id,)):
-        return
-    held = _held(database, worker_id)
-    with database.write():
-        for task_id, attempt, claimed_at, _ in database.execute(_STILL_HELD, (held, worker_id)):
-            database.change(_TAKE_BACK, (now, task_id))
-            database.change(_WAITS_NO_MORE, (task_id,))
-            ended = events.Attempt(worker_id, claimed_at, attempt)
-            events.record(database, "returned", task_id, now, attempts=attempt - 1, ends=ended)
-        database.execute(_REMOVE, (worker_id,))
+    if database.change(_MARK_LEFT, (worker_id,)):
+        _release_all(database, worker_id, now)
 
 
 def rescue(database: Database, now: Microseconds) -> int:
-    """Release what lapsed workers held.
+    """Release what lapsed workers held, and finish for those that were killed while they left.
 
     Three steps: mark the worker as lost, after which it cannot claim; look for its tasks outside of any write lock;
     release them and remove the worker in one transaction. Whoever dies in between leaves a marked worker to the next.
@@ -82,30 +77,47 @@ def rescue(database: Database, now: Microseconds) -> int:
 def _rescue_from(database: Database, worker_id: int, now: Microseconds) -> int:
     if not database.change(_MARK_LAPSED, (worker_id, now)):  # renewed, or rescued by another worker, since we looked
         return 0
+    return _release_all(database, worker_id, now)
+
+
+def _release_all(database: Database, worker_id: int, now: Microseconds) -> int:
+    """Remove a marked worker together with what it holds; gives how many tasks were rescued."""
     held = _held(database, worker_id)
     with database.write():
-        removed = database.execute(_REMOVE, (worker_id,))
-        if not removed:
-            return 0
-        tasks = database.execute(_STILL_HELD, (held, worker_id))
-        for task_id, attempt, claimed_at, exhausted in tasks:
-            add_error(
-                database, task_id, attempt, _lapsed(*removed[0]), worker_id=worker_id, plugin_version=None, now=now
-            )
-            _release(database, task_id, now, dies=bool(exhausted))
-            kind, note = ("died", ErrorClass.RESOURCE.value) if exhausted else ("rescued", None)
-            ended = events.Attempt(worker_id, claimed_at, attempt)
-            events.record(database, kind, task_id, now, attempts=attempt, ends=ended, note=note)
-        count(database, "rescued", len(tasks))
-        return len(tasks)
+        for host, pid, lost in database.execute(_REMOVE, (worker_id,)):
+            tasks = database.execute(_STILL_HELD, (held, worker_id))
+            for task in tasks:
+                if lost == LEFT:
+                    _give_back(database, worker_id, task, now)
+                else:
+                    _take_away(database, worker_id, task, _lapsed(host, pid), now)
+            rescued = 0 if lost == LEFT else len(tasks)
+            count(database, "rescued", rescued)
+            return rescued
+    return 0
 
 
-def _release(database: Database, task_id: int, now: Microseconds, *, dies: bool) -> None:
-    if dies:
+def _give_back(database: Database, worker_id: int, task: Row, now: Microseconds) -> None:
+    task_id, attempt, claimed_at, _ = task
+    database.change(_TAKE_BACK, (now, task_id))
+    database.rings = True
+    database.change(_WAITS_NO_MORE, (task_id,))
+    ended = events.Attempt(worker_id, claimed_at, attempt)
+    events.record(database, "returned", task_id, now, attempts=attempt - 1, ends=ended)
+
+
+def _take_away(database: Database, worker_id: int, task: Row, error: ErrorInfo, now: Microseconds) -> None:
+    task_id, attempt, claimed_at, exhausted = task
+    add_error(database, task_id, attempt, error, worker_id=worker_id, plugin_version=None, now=now)
+    if exhausted:
         database.change(_BURY, (now, task_id))
     else:
         database.change(_REQUEUE, (now, FLAG_ERRORS, task_id))
+        database.rings = True
         database.change(_WAITS_NO_MORE, (task_id,))
+    kind, note = ("died", error.error_class.value) if exhausted else ("rescued", None)
+    ended = events.Attempt(worker_id, claimed_at, attempt)
+    events.record(database, kind, task_id, now, attempts=attempt, ends=ended, note=note)
 
 
 def _held(database: Database, worker_id: int) -> str:

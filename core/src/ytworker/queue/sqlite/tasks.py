@@ -7,7 +7,7 @@ from typing import Any
 
 from ytworker.errors import TaskNotFoundError
 from ytworker.model import ErrorClass, ErrorInfo, Microseconds, Outcome, Task, TaskStatus
-from ytworker.queue.protocol import Attempt, TaskFilter
+from ytworker.queue.records import Attempt, TaskFilter
 from ytworker.queue.sqlite.database import Database, Row
 from ytworker.queue.sqlite.schema import OUTCOMES, STATUS_CODES
 

@@ -7,13 +7,23 @@ would have to be waited in without a limit, and one stopped process in it would 
 only: what must not happen at once is SQLite's own lock to prevent.
 """
 
-import fcntl
 import os
 import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+
+from ytworker.errors import StoreError
+
+try:
+    import fcntl
+except ImportError as error:
+    msg = (
+        "the SQLite queue needs the file locks of Linux and macOS, which this system lacks. On Windows run ytworker in "
+        "WSL (`wsl --install`), or name a queue on a server with --queue"
+    )
+    raise StoreError(msg) from error
 
 T = TypeVar("T")
 

@@ -69,7 +69,11 @@ def save_checkpoint(transaction: Transaction, task: StoredTask, stored: Completi
 def _was_cancelled(store: Store, claim: Claim) -> bool:
     """Tell whether a task was cancelled under its worker's hands, which is no sign of a lost lease."""
     task = store.tasks.get(claim.task.id)
-    return task is not None and task.state is TaskStatus.CANCELLED and task.fence == claim.fence
+    return (
+        task is not None
+        and task.state in {TaskStatus.CANCELLED, TaskStatus.QUEUED}  # perhaps it has been queued again
+        and (task.owner, task.fence) == (claim.worker_id, claim.fence)
+    )
 
 
 def _end(transaction: Transaction, ending: Ending) -> bool:

@@ -67,7 +67,8 @@ def let_wait(
     """Let a task wait, from now on or for a moment; it takes its key (again) if nobody else has it."""
     if task.key is not None and (task.type, task.key) not in transaction.store.keys:
         transaction.put(transaction.store.keys, (task.type, task.key), task.id)
-    task = replace(task, state=state, at=transaction.now if at is None else at, owner=None)
+    owner = task.owner if task.state is TaskStatus.CANCELLED else None
+    task = replace(task, state=state, at=transaction.now if at is None else at, owner=owner)
     save(transaction, task, event, worker_id=worker_id, note=note)
 
 
@@ -87,7 +88,7 @@ def end(
         task,
         state=state,
         at=transaction.now,
-        owner=None,
+        owner=task.owner if state is TaskStatus.CANCELLED else None,  # tells the late write from a stale one
         outcome=outcome,
         reason=None,
         source=None,

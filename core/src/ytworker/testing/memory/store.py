@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ytworker.model import Microseconds, Outcome, SourceState, TaskStatus, UniqueWhile
+from ytworker.pacing import Pace, QuotaUse
 from ytworker.queue import ORDERS, Attempt, Event, WorkerInfo
+from ytworker.testing.memory.waking import MemoryWaker
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -67,6 +69,23 @@ class StoredItem:
     last_changed_at: Microseconds
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPace:
+    """How much a source was asked.
+
+    Attributes:
+        full_at: When the token bucket is full again.
+        asked_at: The latest moment that was seen.
+        pace: Of whoever asked last.
+        requests: The turn of every request that was ever let go.
+    """
+
+    full_at: Microseconds
+    asked_at: Microseconds
+    pace: Pace
+    requests: tuple[Microseconds, ...]
+
+
 @dataclass(slots=True)
 class Store:
     """Everything that the handles of one queue share; whoever reads or writes it holds ``lock``.
@@ -74,9 +93,12 @@ class Store:
     Attributes:
         waiting: The ids of the queued and scheduled tasks, so that a claim does not look at those that have ended.
         keys: Which task holds a (type, key).
+        places: The fence of the task that holds a place in flight of a source.
+        quotas: What is used of each (source, bucket).
         hits: For each task the items that it yielded, in its order, each with its context.
         numbers: The last number that was given to a task; it never comes back.
         version: Rises with every transaction that changed something.
+        wakers: Whoever waits for such a transaction.
     """
 
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -87,10 +109,14 @@ class Store:
     items: dict[ItemKey, StoredItem] = field(default_factory=dict)
     hits: dict[int, dict[ItemKey, str]] = field(default_factory=dict)
     sources: dict[str, SourceState] = field(default_factory=dict)
+    paces: dict[str, StoredPace] = field(default_factory=dict)
+    places: dict[tuple[str, int], int] = field(default_factory=dict)
+    quotas: dict[tuple[str, str], QuotaUse] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     orders: dict[str, None] = field(default_factory=lambda: dict.fromkeys(ORDERS))
     numbers: dict[str, int] = field(default_factory=dict)
     version: int = 0
+    wakers: set[MemoryWaker] = field(default_factory=set)
 
 
 class Transaction:
@@ -127,6 +153,8 @@ class Transaction:
         """Let the other handles know, if there is something to know."""
         if self._undo:
             self.store.version += 1
+            for waker in self.store.wakers:
+                waker.ring()
 
     def undo(self) -> None:
         """Put everything back as it was."""

@@ -75,7 +75,7 @@ def _rescue(transaction: Transaction, task: StoredTask, worker: WorkerInfo) -> N
 
 
 def _held_by(store: Store, worker_id: int) -> list[StoredTask]:
-    return [task for task in store.tasks.values() if task.owner == worker_id]
+    return [task for task in store.tasks.values() if (task.state, task.owner) == (TaskStatus.CLAIMED, worker_id)]
 
 
 def _lost(worker: WorkerInfo) -> ErrorInfo:

@@ -1,5 +1,6 @@
 """The suite that tells whether a queue backend does what ytworker relies on; needs pytest."""
 
+from ytworker.testing.queue_conformance.budgets import BudgetTests
 from ytworker.testing.queue_conformance.claiming import AgingTests, ClaimingTests, SchedulingTests, UnreadableTests
 from ytworker.testing.queue_conformance.endings import CheckpointTests, EndingTests
 from ytworker.testing.queue_conformance.enqueueing import EnqueueingTests
@@ -12,6 +13,7 @@ from ytworker.testing.queue_conformance.looking import EventTests, FilterTests, 
 from ytworker.testing.queue_conformance.managing import CancelTests, PurgeTests, RequeueTests
 from ytworker.testing.queue_conformance.settling import SettlingTests
 from ytworker.testing.queue_conformance.sources import SourceTests
+from ytworker.testing.queue_conformance.waking import WakingTests
 from ytworker.testing.queue_conformance.weighted import WeightedTests
 
 __all__ = ["QueueConformance"]
@@ -32,6 +34,7 @@ class QueueConformance(
     SettlingTests,
     ItemTests,
     SourceTests,
+    BudgetTests,
     FilterTests,
     CancelTests,
     RequeueTests,
@@ -41,6 +44,7 @@ class QueueConformance(
     OrderTests,
     HandleTests,
     GroupCommitTests,
+    WakingTests,
 ):
     """Every promise of :class:`ytworker.queue.TaskQueue` as a test; a backend passes all of them.
 
@@ -53,4 +57,5 @@ class QueueConformance(
     The queue must take the time from ``clock`` alone, and its dice from ``random`` if it can. Each test closes its
     queue; a store that is not in ``tmp_path`` needs a name of its own for each call. Override ``damage(queue,
     task_id)`` to make the stored parameters of a task unreadable; without it the tests of damaged tasks are skipped.
+    A backend without wakers (:class:`ytworker.queue.QueueWakes`) skips the tests of waking.
     """

@@ -191,13 +191,17 @@ class FenceTests(Suite):
     ) -> None:
         queue.cancel(TaskFilter())
         queue.requeue(TaskFilter())
+        assert not queue.holds(claim)
         with pytest.raises(StaleClaimError):
             queue.finish(claim, [ITEM], Outcome.OK)
-        assert queue.counter("stale_writes") == 1
-        again = take_one(queue, worker)
+        assert queue.counter("stale_writes") == 0  # nobody lost a lease
+        queue.remove_worker(worker)
+        assert queue.get(claim.task.id).attempt == 0
+        again = take_one(queue, queue.add_worker(lease_seconds=LEASE))
         assert (again.fence, again.task.attempt) == (2, 1)
         with pytest.raises(StaleClaimError):
             queue.finish(claim, [ITEM], Outcome.OK)
+        assert queue.counter("stale_writes") == 1  # the next claim knows nothing of the cancellation
         assert queue.holds(again)
 
     # -- asking

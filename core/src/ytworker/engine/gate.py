@@ -1,0 +1,45 @@
+"""The gate of a child: it begins a task only with a token, and the kernel sees to it that nobody else has that token.
+
+A child begins what it was handed ahead by itself: it must not wait for the worker between two short tasks. And the
+worker takes back what waits behind a long one: it must not run here and somewhere else. So each task has a token of one
+byte, in a socket pair whose far end both of them can read: the child takes a token when it begins, the worker takes
+back those that are left and puts tokens in their place that say to drop the task. Whoever reads a byte has it alone.
+"""
+
+import socket
+from contextlib import suppress
+
+GO, DROP = b"g", b"x"
+
+
+class Gate:
+    """The worker's hands on the tokens of one child; :attr:`far` is what the child gets, too."""
+
+    def __init__(self) -> None:
+        self._near, self.far = socket.socketpair()
+
+    def open(self, count: int) -> None:
+        """Let the child begin so many more tasks."""
+        self._put(GO * count)
+
+    def shut(self, count: int) -> int:
+        """Keep the child from beginning its last ``count`` tasks; gives how many of them it had not begun."""
+        taken = 0
+        with suppress(OSError):  # none is left
+            taken = len(self.far.recv(count, socket.MSG_DONTWAIT))
+        self._put(DROP * taken)
+        return taken
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._near.close()
+        self.far.close()
+
+    def _put(self, tokens: bytes) -> None:
+        self._near.sendall(tokens)
+
+
+def may_begin(far: socket.socket) -> bool | None:
+    """Take the next token, in the child: whether to begin the next task; None where the worker is gone."""
+    token = far.recv(1)
+    return token == GO if token else None

@@ -1,0 +1,94 @@
+"""What children say, and what it means; a plugin can write to the socket, too, so it may be anything."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ytworker.engine.attempt import Attempt
+from ytworker.engine.children import describe
+from ytworker.engine.classify import clean
+from ytworker.engine.member import Member
+from ytworker.engine.messages import Message, decode, is_a
+from ytworker.model import ErrorClass, ErrorInfo
+
+log = logging.getLogger(__name__)
+
+_SIGNS_OF_NONSENSE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+Learn = Callable[[str, str, str], None]
+"""Told about a plugin that a child cannot use: its name, its state and why."""
+
+
+class NonsenseError(Exception):
+    """A child sent what no child of ours sends; the message says what."""
+
+
+def hear(member: Member, line: str, learn: Learn) -> Attempt | None:
+    """Deal with one line of a child, and give the attempt that it ended, if it did.
+
+    Raises:
+        NonsenseError: It means nothing.
+        StoreError: The queue could not do what it asks for.
+    """
+    try:
+        if is_a("log", line):
+            _pass_on(decode(line))
+        elif is_a("state", line):
+            _note(member, decode(line), learn)
+        else:
+            return _converse(member, line)
+    except _SIGNS_OF_NONSENSE as error:
+        log.debug("not understood: %.200s", line, exc_info=True)
+        msg = f"sent a message that the worker does not understand ({type(error).__name__})"
+        raise NonsenseError(msg) from error
+    return None
+
+
+def crashed(code: int) -> ErrorInfo:
+    """Say what a child that has ended in the middle of a task did to it."""
+    by_limit = code in {-9, -24}  # SIGKILL comes from the system when memory is short, SIGXCPU from a limit
+    return ErrorInfo(
+        error_class=ErrorClass.RESOURCE if by_limit else ErrorClass.BUG,
+        type="ytworker.ChildDied",
+        message=f"the process of the plugin {describe(code)} in the middle of the task; report this to its authors",
+        fingerprint=f"child-died{code}",
+    )
+
+
+def nonsense(what: str) -> ErrorInfo:
+    """Say why a child that sent nonsense has to die."""
+    return ErrorInfo(
+        error_class=ErrorClass.BUG,
+        type="ytworker.ProtocolError",
+        message=f"the process of the plugin {what}; report this to its authors",
+        fingerprint="protocol",
+    )
+
+
+def _converse(member: Member, line: str) -> Attempt | None:
+    running = member.running
+    if running is None:
+        msg = "nobody asked it"
+        raise ValueError(msg)
+    answer = running.exchange(line)
+    if running.store_error is not None:
+        raise running.store_error
+    if running.over:
+        member.go_on()
+        return running
+    member.channel.send(answer)
+    return None
+
+
+def _note(member: Member, message: Message, learn: Learn) -> None:
+    member.rss = int(message.get("rss", member.rss))
+    plugin: dict[str, Any] | None = message.get("plugin")
+    if plugin is not None:
+        learn(str(plugin["name"]), str(plugin["state"]), clean(str(plugin["reason"])))
+
+
+def _pass_on(message: Message) -> None:
+    """Log what a child logs; only under names of ours, or a plugin could speak for others."""
+    name = str(message["name"])
+    logger = logging.getLogger(name if name.startswith("ytworker.") else "ytworker.plugin")
+    logger.log(int(message["level"]), "%s", clean(str(message["text"])))
