@@ -26,8 +26,9 @@ TABLES = {
     "body", "claim_order", "counter", "error", "event", "hit", "item", "item_version", "live_key", "observation",
     "pace", "place", "quota", "request", "run", "source_rest", "sqlite_sequence", "suspect_item", "task", "task_type", "worker",
 }  # fmt: skip
-SECOND_TABLES = TABLES - {"pace", "place", "quota", "request", "source_rest"} | {"source"}  # before the third step
-FIRST_TABLES = SECOND_TABLES - {"claim_order", "event", "task"} | {"state"}  # after the first step, before the second
+# After the second step and after the first one.
+SECOND_TABLES = TABLES - {"pace", "place", "quota", "request", "source_rest"} | {"source"}
+FIRST_TABLES = SECOND_TABLES - {"claim_order", "event", "task"} | {"state"}
 
 
 def mode(path: Any) -> int:
