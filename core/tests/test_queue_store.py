@@ -24,7 +24,8 @@ from ytworker.testing import FakeClock
 
 TABLES = {
     "body", "claim_order", "counter", "error", "event", "hit", "item", "item_version", "live_key", "observation",
-    "pace", "place", "quota", "request", "run", "source_rest", "sqlite_sequence", "suspect_item", "task", "task_type", "worker",
+    "pace", "place", "quota", "request", "run", "source_rest", "sqlite_sequence", "suspect_item", "task",
+    "task_type", "worker",
 }  # fmt: skip
 # After the second step and after the first one.
 SECOND_TABLES = TABLES - {"pace", "place", "quota", "request", "source_rest"} | {"source"}
