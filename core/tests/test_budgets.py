@@ -3,6 +3,7 @@ import itertools
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -192,7 +193,7 @@ def test_requests_that_are_no_more_counted_are_forgotten(
         clock.advance(1801)
     (use,) = queue.usage()
     assert (use.requests, use.last_hour, use.per_hour, use.places) == (30, 10, 1000, 1)
-    with sqlite3.connect(queue_file) as connection:
+    with closing(sqlite3.connect(queue_file)) as connection:
         assert connection.execute("SELECT count(*) FROM request").fetchone() == (2,)
     assert queue.check() == []
 

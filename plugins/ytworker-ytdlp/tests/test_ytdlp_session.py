@@ -169,6 +169,31 @@ def test_a_verdict_that_was_swallowed_is_raised_at_the_end(
         swallow()
 
 
+def test_after_a_verdict_no_request_leaves_the_attempt_and_its_place_stays_held(
+    session: Session, youtube: FakeYouTube, port: FakePort
+) -> None:
+    youtube.fault("http429-retry-after", "feeds")
+
+    def ask_again() -> None:
+        with session.step("x"):
+            for _ in range(2):
+                with contextlib.suppress(ThrottledError):
+                    session.fetch(FEED)
+
+    with pytest.raises(ThrottledError):
+        ask_again()
+    assert len(youtube.requests) == 1
+    assert port.held == {session.source}
+
+
+def test_a_place_in_flight_is_held_for_one_request_only(
+    session: Session, youtube: FakeYouTube, port: FakePort, nasa: Any
+) -> None:
+    youtube.fault("http429", "youtubei")
+    _ids(session)
+    assert port.held == set()
+
+
 @pytest.mark.parametrize("fault", ["http503", "reset", "truncate"])
 def test_a_single_hiccup_is_tried_once_more_within_the_attempt(
     session: Session, youtube: FakeYouTube, nasa: Any, fault: str
