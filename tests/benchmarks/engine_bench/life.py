@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from queue_bench.report import Row
+from queue_bench.stores import Durability
 from queue_bench.timing import quantile
 
 from engine_bench.ground import (
@@ -31,21 +32,40 @@ from ytworker.settings import sqlite_url
 
 FAMILY = "The life of a worker"
 IDLE_SECONDS = 10.0
+DURABILITIES: tuple[Durability, Durability] = ("normal", "full")
 MIB = 1 << 20
 _FLOOR = "import typer, pydantic_settings"
 
 
 def waking(home: Path, folder: Path, sizes: Sizes) -> list[Row]:
-    """Wake an idle worker again and again, and let it be idle: from before the enqueue until `scrape` runs."""
-    chance = random.Random(1)
-    queue = fill(folder / "waking.db", 4, "full")
-    with worker(home, folder / "waking.db", "full") as process:
+    """Wake an idle worker again and again, and let it be idle.
+
+    With full durability two syncs of the disk lie between the enqueue and the running; the bar is for what we add.
+    """
+    subject = "from before the enqueue until an idle worker's child runs the task, durability"
+    rows = []
+    for durability in DURABILITIES:
+        took, share = _wake(home, folder, sizes, durability)
+        p50, p95 = (quantile(took, part) / 1e6 for part in (0.5, 0.95))
+        bar = "waking" if durability == "normal" else None
+        rows += [
+            Row(family=FAMILY, subject=f"{subject} {durability}", value=p50, of_what="ms at P50"),
+            Row(family=FAMILY, subject=f"{subject} {durability}", value=p95, of_what="ms at P95", bar=bar),
+        ]
+    return [*rows, Row(family=FAMILY, subject="idle, all processes", value=share, of_what="% of a core", bar="idle")]
+
+
+def _wake(home: Path, folder: Path, sizes: Sizes, durability: Durability) -> tuple[list[int], float]:
+    """Give what each waking took in nanoseconds, and what a worker that waits uses of a core in percent."""
+    chance, took, path = random.Random(1), [], folder / f"waking-{durability}.db"
+    queue = fill(path, 4, durability)
+    with worker(home, path, durability) as process:
         _wait_for(queue)
-        took = []
         for _ in range(sizes.waking):
             time.sleep(chance.uniform(0.03, 0.09))
             before = time.monotonic_ns()
             (put,) = queue.enqueue([NewTask(type=TYPE, params={"tell": True})])
+            time.sleep(0.01)  # to look at once would take the processor from those who are to be woken
             _wait_for(queue)
             (item,) = queue.items(ItemFilter(task_id=put.id))
             took.append(int(item["id"]) - before)
@@ -54,18 +74,7 @@ def waking(home: Path, folder: Path, sizes: Sizes) -> list[Row]:
         time.sleep(IDLE_SECONDS)
         share = (cpu_seconds(process.pid) - spent) / (time.monotonic() - started)
     queue.close()
-    ms = {share_: quantile(took, share_) / 1e6 for share_ in (0.5, 0.95)}
-    return [
-        Row(family=FAMILY, subject="enqueue until the task runs in an idle worker", value=ms[0.5], of_what="ms at P50"),
-        Row(
-            family=FAMILY,
-            subject="enqueue until the task runs in an idle worker",
-            value=ms[0.95],
-            of_what="ms at P95",
-            bar="waking",
-        ),
-        Row(family=FAMILY, subject="idle, all processes", value=share * 100, of_what="% of a core", bar="idle"),
-    ]
+    return took, 100 * share
 
 
 def starting(home: Path, folder: Path, sizes: Sizes) -> list[Row]:
