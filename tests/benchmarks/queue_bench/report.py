@@ -13,7 +13,6 @@ from queue_bench.bars import BARS, Bar
 from queue_bench.timing import Series
 
 COLUMNS = ("subject", "P50 µs", "P95 µs", "P99 µs", "worst µs", "tasks/s", "value", "of what", "bar", "")
-START, END = "<!-- table -->", "<!-- end of table -->"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,21 +113,22 @@ def machine() -> Mapping[str, str]:
     }
 
 
-def write_docs(page: Path, rows: Sequence[Row], command: str) -> None:
-    """Put the table between the markers of a page.
+def write_docs(page: Path, rows: Sequence[Row], command: str, name: str = "table") -> None:
+    """Put the table between the markers of a page that bear its name.
 
     Raises:
         ValueError: The page lacks a marker.
     """
     text = page.read_text(encoding="utf-8")
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
+    opening, closing = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, start, rest = text.partition(opening)
+    _, end, after = rest.partition(closing)
     if not (start and end):
-        msg = f"{page} has no place for the table; put the lines {START} and {END} where it shall stand"
+        msg = f"{page} has no place for the table; put the lines {opening} and {closing} where it shall stand"
         raise ValueError(msg)
     about = ", ".join(f"{name} {value}" for name, value in machine().items())
     body = f"Made with `{command}` ({about}).\n\n{as_text(rows)}"
-    page.write_text(f"{before}{START}\n\n{body}\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{opening}\n\n{body}\n{closing}{after}", encoding="utf-8")
 
 
 def dump(path: Path, rows: Sequence[Row], command: str) -> None:
