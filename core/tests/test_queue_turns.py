@@ -126,11 +126,9 @@ def test_only_the_head_of_the_line_asks(place: Path) -> None:
 
 
 def test_a_system_without_file_locks_is_refused_in_words() -> None:
-    """Windows; the rest of the command line works there."""
+    """Windows, for one."""
     code = "import sys; sys.modules['fcntl'] = None; from ytworker.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code, "status"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "the SQLite queue needs the file locks of Linux and macOS" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
-    done = subprocess.run([sys.executable, "-c", code, "plugins", "list"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
