@@ -56,7 +56,7 @@ def open_tab(session: Session, channel: ChannelRef, tab: Tab) -> Listing:
         NoSuchTabError: The channel has no such tab: legally empty.
         GoneError: No such channel, or no more.
     """
-    return _open(session, channel.url(tab), tab, f"{channel}/{tab}")
+    return open_listing(session, channel.url(tab), tab, f"{channel}/{tab}")
 
 
 def open_uploads(session: Session, channel_id: str, kind: ListKind = "all") -> Listing:
@@ -67,7 +67,7 @@ def open_uploads(session: Session, channel_id: str, kind: ListKind = "all") -> L
     """
     list_id = uploads_id(channel_id, kind)
     name = "uploads" if kind == "all" else f"uploads:{kind}"
-    return _open(session, playlist_url(list_id), name, f"{name} of {channel_id}")
+    return open_listing(session, playlist_url(list_id), name, f"{name} of {channel_id}")
 
 
 def resolve_channel(session: Session, channel: ChannelRef) -> str:
@@ -94,7 +94,15 @@ def _resolve_body(channel: ChannelRef) -> bytes:
     return json.dumps({"context": {"client": client}, "url": channel.url()}).encode()
 
 
-def _open(session: Session, url: str, name: str, subject: str) -> Listing:
+def open_listing(session: Session, url: str, name: str, subject: str) -> Listing:
+    """Open any address of ours that shows a list.
+
+    Args:
+        session: The session at work.
+        url: Its address, built and not typed.
+        name: What its items shall call it.
+        subject: What is asked for, in words for messages.
+    """
     with session.step(subject) as client:
         info = _follow(client, url)
     facts = _facts(info)
