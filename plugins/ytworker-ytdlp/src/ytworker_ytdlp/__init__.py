@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ytworker_ytdlp.rules import RULES, Rule
     from ytworker_ytdlp.session import Session, close
     from ytworker_ytdlp.settings import SECTION, YtdlpSettings, identity
+    from ytworker_ytdlp.shorts import LONGEST_SHORT, is_short
     from ytworker_ytdlp.taxonomy import Verdict, judge
     from ytworker_ytdlp.video import read_video, read_video_or_stub
 
@@ -37,6 +38,7 @@ _HOMES = {
     "FEED_LENGTH": "feed",
     "Feed": "feed",
     "FeedMissingError": "errors",
+    "LONGEST_SHORT": "shorts",
     "Listing": "listing",
     "NoSuchTabError": "errors",
     "RULES": "rules",
@@ -52,6 +54,7 @@ _HOMES = {
     "feed_url": "ids",
     "full_item": "mapping",
     "identity": "settings",
+    "is_short": "shorts",
     "judge": "taxonomy",
     "listed_item": "mapping",
     "merged": "mapping",
@@ -70,6 +73,7 @@ _HOMES = {
 
 __all__ = [
     "FEED_LENGTH",
+    "LONGEST_SHORT",
     "RULES",
     "SECTION",
     "ChannelFacts",
@@ -90,6 +94,7 @@ __all__ = [
     "feed_url",
     "full_item",
     "identity",
+    "is_short",
     "judge",
     "listed_item",
     "merged",
