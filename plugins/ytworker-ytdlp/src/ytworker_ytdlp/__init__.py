@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ytworker_ytdlp.channel_url import parse_channel
+    from ytworker_ytdlp.charts import CHART_COUNTRIES, read_chart
     from ytworker_ytdlp.errors import FeedMissingError, NoSuchTabError
     from ytworker_ytdlp.feed import FEED_LENGTH, Feed, parse_feed, read_feed
+    from ytworker_ytdlp.hubs import HUB_URLS, open_hub
     from ytworker_ytdlp.ids import (
         ChannelRef,
         check_channel_id,
@@ -21,9 +23,20 @@ if TYPE_CHECKING:
         uploads_id,
         watch_url,
     )
-    from ytworker_ytdlp.listing import ChannelFacts, Listing, open_tab, open_uploads, resolve_channel
+    from ytworker_ytdlp.listing import (
+        ChannelFacts,
+        Listing,
+        open_listing,
+        open_playlist,
+        open_shelf,
+        open_tab,
+        open_uploads,
+        resolve_channel,
+    )
     from ytworker_ytdlp.mapping import full_item, listed_item, merged
     from ytworker_ytdlp.rules import RULES, Rule
+    from ytworker_ytdlp.search import SearchPage, search_pages
+    from ytworker_ytdlp.search_filters import SearchFilters
     from ytworker_ytdlp.session import Session, close
     from ytworker_ytdlp.settings import SECTION, YtdlpSettings, identity
     from ytworker_ytdlp.shorts import LONGEST_SHORT, is_short
@@ -33,17 +46,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CHART_COUNTRIES": "charts",
     "ChannelFacts": "listing",
     "ChannelRef": "ids",
     "FEED_LENGTH": "feed",
     "Feed": "feed",
     "FeedMissingError": "errors",
+    "HUB_URLS": "hubs",
     "LONGEST_SHORT": "shorts",
     "Listing": "listing",
     "NoSuchTabError": "errors",
     "RULES": "rules",
     "Rule": "rules",
     "SECTION": "settings",
+    "SearchFilters": "search_filters",
+    "SearchPage": "search",
     "Session": "session",
     "Verdict": "taxonomy",
     "YtdlpSettings": "settings",
@@ -58,21 +75,29 @@ _HOMES = {
     "judge": "taxonomy",
     "listed_item": "mapping",
     "merged": "mapping",
+    "open_hub": "hubs",
+    "open_listing": "listing",
+    "open_playlist": "listing",
+    "open_shelf": "listing",
     "open_tab": "listing",
     "open_uploads": "listing",
     "parse_channel": "channel_url",
     "parse_feed": "feed",
     "playlist_url": "ids",
+    "read_chart": "charts",
     "read_feed": "feed",
     "read_video": "video",
     "read_video_or_stub": "video",
     "resolve_channel": "listing",
+    "search_pages": "search",
     "uploads_id": "ids",
     "watch_url": "ids",
 }
 
 __all__ = [
+    "CHART_COUNTRIES",
     "FEED_LENGTH",
+    "HUB_URLS",
     "LONGEST_SHORT",
     "RULES",
     "SECTION",
@@ -83,6 +108,8 @@ __all__ = [
     "Listing",
     "NoSuchTabError",
     "Rule",
+    "SearchFilters",
+    "SearchPage",
     "Session",
     "Verdict",
     "YtdlpSettings",
@@ -98,15 +125,21 @@ __all__ = [
     "judge",
     "listed_item",
     "merged",
+    "open_hub",
+    "open_listing",
+    "open_playlist",
+    "open_shelf",
     "open_tab",
     "open_uploads",
     "parse_channel",
     "parse_feed",
     "playlist_url",
+    "read_chart",
     "read_feed",
     "read_video",
     "read_video_or_stub",
     "resolve_channel",
+    "search_pages",
     "uploads_id",
     "watch_url",
 ]

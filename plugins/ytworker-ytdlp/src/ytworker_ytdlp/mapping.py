@@ -25,7 +25,7 @@ AVAILABILITY = {
     "needs_auth": "restricted",
 }
 LIVE_STATUS = frozenset({"not_live", "is_live", "is_upcoming", "was_live", "post_live"})
-EXACT_LISTS = frozenset({"videos", "streams", "search"})
+EXACT_LISTS = frozenset({"videos", "streams", "search", "hub:gaming", "hub:live", "hub:podcasts"})
 
 
 def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
