@@ -23,13 +23,23 @@ if TYPE_CHECKING:
         uploads_id,
         watch_url,
     )
-    from ytworker_ytdlp.listing import ChannelFacts, Listing, open_listing, open_tab, open_uploads, resolve_channel
+    from ytworker_ytdlp.listing import (
+        ChannelFacts,
+        Listing,
+        open_listing,
+        open_playlist,
+        open_shelf,
+        open_tab,
+        open_uploads,
+        resolve_channel,
+    )
     from ytworker_ytdlp.mapping import full_item, listed_item, merged
     from ytworker_ytdlp.rules import RULES, Rule
     from ytworker_ytdlp.search import SearchPage, search_pages
     from ytworker_ytdlp.search_filters import SearchFilters
     from ytworker_ytdlp.session import Session, close
     from ytworker_ytdlp.settings import SECTION, YtdlpSettings, identity
+    from ytworker_ytdlp.shorts import LONGEST_SHORT, is_short
     from ytworker_ytdlp.taxonomy import Verdict, judge
     from ytworker_ytdlp.video import read_video, read_video_or_stub
 
@@ -43,6 +53,7 @@ _HOMES = {
     "Feed": "feed",
     "FeedMissingError": "errors",
     "HUB_URLS": "hubs",
+    "LONGEST_SHORT": "shorts",
     "Listing": "listing",
     "NoSuchTabError": "errors",
     "RULES": "rules",
@@ -60,11 +71,14 @@ _HOMES = {
     "feed_url": "ids",
     "full_item": "mapping",
     "identity": "settings",
+    "is_short": "shorts",
     "judge": "taxonomy",
     "listed_item": "mapping",
     "merged": "mapping",
     "open_hub": "hubs",
     "open_listing": "listing",
+    "open_playlist": "listing",
+    "open_shelf": "listing",
     "open_tab": "listing",
     "open_uploads": "listing",
     "parse_channel": "channel_url",
@@ -84,6 +98,7 @@ __all__ = [
     "CHART_COUNTRIES",
     "FEED_LENGTH",
     "HUB_URLS",
+    "LONGEST_SHORT",
     "RULES",
     "SECTION",
     "ChannelFacts",
@@ -106,11 +121,14 @@ __all__ = [
     "feed_url",
     "full_item",
     "identity",
+    "is_short",
     "judge",
     "listed_item",
     "merged",
     "open_hub",
     "open_listing",
+    "open_playlist",
+    "open_shelf",
     "open_tab",
     "open_uploads",
     "parse_channel",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from ytworker import Author, Item, ItemContext, MetricPrecision, Metrics
 from ytworker_ytdlp.ids import CHANNEL_ID, SITE, watch_url
 from ytworker_ytdlp.listing import ChannelFacts, Listing
+from ytworker_ytdlp.shorts import is_short
 
 SOURCE = "youtube"
 ABBREVIATED_FROM = 1000
@@ -46,7 +47,11 @@ def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
         author=_author(entry, listing.channel),
         duration_seconds=_seconds(entry.get("duration")),
         thumbnail_url=_thumbnail(entry),
-        is_short=_listed_short(entry, listing.name),
+        is_short=is_short(
+            listed=_listed_short(entry, listing.name),
+            live_status=_live_status(entry),
+            duration_seconds=_seconds(entry.get("duration")),
+        ),
         live_status=_live_status(entry),
         availability=AVAILABILITY.get(str(entry.get("availability"))),
         metrics=Metrics(views=views, precision=MetricPrecision(views=None if views is None else precision)),
@@ -74,7 +79,11 @@ def full_item(info: Info) -> Item:
         duration_seconds=_seconds(info.get("duration")),
         language=_language(info),
         thumbnail_url=_https(info.get("thumbnail")) or _thumbnail(info),
-        is_short=True if info.get("media_type") == "short" else None,
+        is_short=is_short(
+            page=_page_short(info),
+            live_status=_live_status(info),
+            duration_seconds=_seconds(info.get("duration")),
+        ),
         live_status=_live_status(info),
         availability=AVAILABILITY.get(str(info.get("availability"))),
         metrics=Metrics(
@@ -99,6 +108,7 @@ def merged(listed: Item, full: Item) -> Item:
     if full.description is not None:
         known["extra"].pop("snippet", None)
     known["context"] = listed.context
+    known["is_short"] = is_short(page=full.is_short, listed=listed.is_short, live_status=full.live_status)
     known["metrics"] = _merged_metrics(listed.metrics, full.metrics)
     return listed.model_copy(update=known)
 
@@ -136,6 +146,11 @@ def _listed_short(entry: Info, list_name: str) -> bool | None:
     if list_name in {"shorts", "uploads:shorts"} or "/shorts/" in str(entry.get("url")):
         return True
     return False if list_name in {"videos", "uploads:videos"} else None
+
+
+def _page_short(info: Info) -> bool | None:
+    """Read what the page says. Without its facts, the category being one, yt-dlp's ``media_type`` is but a guess."""
+    return {"short": True, "video": False}.get(str(info.get("media_type"))) if info.get("categories") else None
 
 
 def _live_status(info: Info) -> str | None:
