@@ -1,4 +1,4 @@
-"""Orders and scores of hits: pure functions, with the formulas in words.
+"""Orders and scores of hits: pure functions; :mod:`ytworker.derived` has the formulas.
 
 Scores are computed by ytworker, not by YouTube. A score is None where a count that it needs is hidden or unknown; hits
 without one come last. Ties keep the order in which YouTube gave the hits.
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ytworker import Item
+from ytworker import Item, engagement_rate, like_ratio, views_per_hour
 from ytworker_keyword.parameters import KeywordParameters, RankBy, SortBy
 
 HOUR = 3600.0
@@ -38,34 +38,17 @@ def age_hours(item: Item, now: datetime) -> float | None:
     return (now - item.published_at).total_seconds() / HOUR
 
 
-def views_per_hour(item: Item, now: datetime) -> float | None:
-    """Views / hours since publication, a video of less than an hour counting as one hour old.
-
-    It is the mean over the whole life of the video, not its present speed.
-    """
-    age = age_hours(item, now)
-    return None if age is None or item.metrics.views is None else item.metrics.views / max(age, 1.0)
-
-
-def engagement(item: Item, _now: datetime) -> float | None:
-    """(Likes + comments) / views. Likes that are hidden give None; comments that are turned off count as none."""
-    views, likes = item.metrics.views, item.metrics.likes
-    return (likes + (item.metrics.comments or 0)) / views if views and likes is not None else None
-
-
-def like_ratio(item: Item, _now: datetime) -> float | None:
-    """Likes / views: what is left of "rating", since YouTube hides dislikes and dropped the order."""
-    views, likes = item.metrics.views, item.metrics.likes
-    return likes / views if views and likes is not None else None
-
-
 Score = Callable[[Item, datetime], float | None]
 
-SCORES: dict[RankBy, Score] = {"views_per_hour": views_per_hour, "engagement": engagement, "age": age_hours}
+SCORES: dict[RankBy, Score] = {
+    "views_per_hour": views_per_hour,
+    "engagement": lambda item, _: engagement_rate(item),
+    "age": age_hours,
+}
 SORTS: dict[SortBy, Score] = {
     "date": lambda item, _: item.published_at.timestamp() if item.published_at else None,
     "views": lambda item, _: item.metrics.views,
-    "rating": like_ratio,
+    "rating": lambda item, _: like_ratio(item),
 }
 ASCENDING = frozenset({"age"})
 
@@ -73,14 +56,17 @@ ASCENDING = frozenset({"age"})
 def in_order(hits: Sequence[Hit], params: KeywordParameters, now: datetime) -> list[tuple[Hit, float | None]]:
     """Sort hits as ``sort_by`` says, then rank them as ``rank_by`` says; each comes with its score, if it has one.
 
-    ==============  =====================================================
+    ==============  ============================================================
     rank_by         score, best first
-    ==============  =====================================================
-    position        the place after ``sort_by``, the lowest first
-    views_per_hour  :func:`views_per_hour`, the highest first
-    engagement      :func:`engagement`, the highest first
-    age             :func:`age_hours`, the lowest (newest) first
-    ==============  =====================================================
+    ==============  ============================================================
+    position        none: the order after ``sort_by``
+    views_per_hour  views / hours since publication, the highest first
+    engagement      (likes + comments) / views, the highest first
+    age             hours since publication, the lowest (newest) first
+    ==============  ============================================================
+
+    ``sort_by`` date sorts by the time of publication, views by their number, rating by likes / views, which is what is
+    left of it since dislikes are hidden; each the highest first.
     """
     ordered = list(hits)
     if sort := SORTS.get(params.sort_by):
