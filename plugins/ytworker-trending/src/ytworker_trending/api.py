@@ -35,13 +35,13 @@ API_URL = "https://youtube.googleapis.com/youtube/v3/videos"
 VIDEO_CATEGORIES: dict[Category, str] = {"music": "10", "gaming": "20", "movies": "1"}
 """Ids of videoCategories.list: Music, Gaming, Film & Animation."""
 PAGE_LENGTH = 50
+OK, TOO_MANY, SERVER_ERROR = 200, 429, 500
 
 _QUOTA = frozenset({"quotaExceeded", "dailyLimitExceeded"})
 _PACE = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
 _KEY = frozenset(
     {"API_KEY_INVALID", "keyInvalid", "keyExpired", "accessNotConfigured", "ipRefererBlocked", "forbidden"}
 )
-_NO_CHART = frozenset({"videoChartNotFound"})
 
 
 def read_api_chart(session: Session, key: str, category: Category, country: str, now: datetime) -> list[Item]:
@@ -54,10 +54,9 @@ def read_api_chart(session: Session, key: str, category: Category, country: str,
         country: ISO 3166-1 code.
         now: What time it is, for the reset of the quota.
 
-    Returns:
-        The videos in the order of the chart; none where the API has no such chart for the country.
-
     Raises:
+        PermanentError: The API has no such chart for the country.
+        SuspectError: The chart is empty.
         QuotaError: The key's quota is used up until midnight in California.
         ConfigError: The key is not accepted.
     """
@@ -66,13 +65,13 @@ def read_api_chart(session: Session, key: str, category: Category, country: str,
     query |= {"videoCategoryId": VIDEO_CATEGORIES[category]} if category in VIDEO_CATEGORIES else {}
     url = f"{API_URL}?{urllib.parse.urlencode({**query, 'maxResults': PAGE_LENGTH}, safe=',')}"
     status, body = _get(session, url, key, source)
-    answer = _parsed(body, source) if status == 200 or body[:1] == b"{" else {}  # noqa: PLR2004 - HTTP's OK
-    if status != 200:  # noqa: PLR2004
-        reasons = _reasons(answer)
-        if reasons & _NO_CHART:
-            return []
-        raise _error(status, reasons, source, now)
+    answer = _parsed(body, source, status)
+    if status != OK:
+        raise _error(status, answer, source, now)
     rows = [row for row in _list(answer.get("items")) if _video_id(row)]
+    if not rows:
+        msg = f"the Data API: its {category} chart of {country} holds no video. It is asked again once"
+        raise SuspectError(msg, source=source)
     return [_item(row, rank, country, category) for rank, row in enumerate(rows, 1)]
 
 
@@ -110,32 +109,32 @@ def _gate(session: Session, source: str) -> Iterator[Any]:
         client.gate, client.on_hop = before
 
 
-def _parsed(body: bytes, source: str) -> Mapping[str, Any]:
+def _parsed(body: bytes, source: str, status: int) -> Mapping[str, Any]:
+    """Read an answer; that of an error may be a web page, and then gives no reason."""
     try:
         return _record(json.loads(body))
     except ValueError as error:
+        if status != OK:
+            return {}
         msg = "the Data API: the answer is no JSON. It is asked again once"
         raise SuspectError(msg, source=source) from error
 
 
-def _reasons(answer: Mapping[str, Any]) -> set[str]:
+def _error(status: int, answer: Mapping[str, Any], source: str, now: datetime) -> TaskError:
     error = _record(answer.get("error"))
-    return {str(each.get("reason")) for each in (*_list(error.get("errors")), *_list(error.get("details")))}
-
-
-def _error(status: int, reasons: set[str], source: str, now: datetime) -> TaskError:
+    reasons = {str(each.get("reason")) for each in (*_list(error.get("errors")), *_list(error.get("details")))}
     why = f"the Data API answered HTTP {status} ({', '.join(sorted(reasons)) or 'no reason'})"
     if reasons & _QUOTA:
         msg = f"{why}: the key's quota is used up until midnight in California; the task goes on then by itself"
         return QuotaError(msg, retry_after=seconds_to_reset(now), source=source)
-    if reasons & _PACE or status == 429:  # noqa: PLR2004 - too many requests
+    if reasons & _PACE or status == TOO_MANY:
         return ThrottledError(f"{why}: the key rests a while; the task goes on by itself", source=source)
-    if status >= 500:  # noqa: PLR2004 - the server errors of HTTP
+    if status >= SERVER_ERROR:
         return RetryableError(f"{why}: it is tried again", source=source)
-    if reasons & _KEY:
+    if reasons & _KEY or "API key not valid" in str(error.get("message")):
         msg = f"{why}: the key is not accepted. Check plugins.trending_scrape.api_key, or leave it out"
         return ConfigError(msg, source=source)
-    return PermanentError(f"{why}. Leave plugins.trending_scrape.api_key out to do without it", source=source)
+    return PermanentError(f"{why}: it has no such chart", source=source)
 
 
 def seconds_to_reset(now: datetime) -> float:

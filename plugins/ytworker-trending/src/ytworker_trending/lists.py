@@ -66,8 +66,8 @@ def merge(lists: Sequence[tuple[Source, Iterator[Item]]], top_n: int, country: s
     """Merge lists by taking turns: every list's first, then every list's second, and so on.
 
     A video that stands in several lists is given once, at its first place, with the context of that place; what only
-    the other lists know of it is added, and all labels are kept. Whole rounds are taken until there are enough videos, so
-    that which labels are met does not depend on the order within a round.
+    the other lists know of it is added, and all labels that were met are kept. Whole rounds are taken until there are
+    enough videos.
 
     Args:
         lists: The lists, in the order in which they take turns.
