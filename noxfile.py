@@ -28,6 +28,8 @@ MEMBERS = {
     "core": ["./core"],
     "ytworker-ytdlp": ["./core", "./plugins/ytworker-ytdlp[testing]"],
     "ytworker-channel": ["./core", "./plugins/ytworker-ytdlp[testing]", "./plugins/ytworker-channel"],
+    "ytworker-trending": ["./core", "./plugins/ytworker-ytdlp[testing]", "./plugins/ytworker-trending"],
+    "ytworker-keyword": ["./core", "./plugins/ytworker-ytdlp[testing]", "./plugins/ytworker-keyword"],
     "ytworker-metrics": ["./core", "./plugins/ytworker-metrics"],
 }
 PACKAGES = {member: member.replace("-", "_") for member in MEMBERS} | {"core": "ytworker"}

@@ -29,12 +29,14 @@ class Fault:
         pattern: Searched in ``METHOD host/path?query CLIENT subject``.
         seconds: How long it lasts, or what Retry-After says.
         location: Where a redirect leads.
+        answer: What is answered, for ``answer``.
     """
 
     name: str
     pattern: re.Pattern[str]
-    seconds: float
-    location: str
+    seconds: float = 0.0
+    location: str = ""
+    answer: Answer | None = None
 
 
 def _error(code: int, message: str, status: str) -> Callable[[Fault], Answer]:
@@ -66,7 +68,7 @@ FAULTS = tuple(sorted({*_ANSWERS, *WIRE_FAULTS}))
 def fault_answer(fault: Fault) -> Answer | None:
     """Return the answer a fault puts in place of the real one; None for faults of the connection."""
     make = _ANSWERS.get(fault.name)
-    return make(fault) if make else None
+    return make(fault) if make else fault.answer
 
 
 class _Rule:
@@ -115,6 +117,11 @@ class FaultPlan:
         length = _SECONDS.get(name, 0.0) if seconds is None else seconds
         with self._lock:
             self._rules.append(_Rule(Fault(name, pattern, length, location), times, after))
+
+    def answer(self, match: str, answer: Answer, times: int) -> None:
+        """Plan an answer of the test's own; see `FakeYouTube.respond`."""
+        with self._lock:
+            self._rules.append(_Rule(Fault("answer", re.compile(match), answer=answer), times, 0))
 
     def strike(self, line: str) -> Fault | None:
         """Return the first planned fault that hits this request, and count it."""
