@@ -62,7 +62,7 @@ def _from_tab(session: Session, channel: ChannelRef, tab: Tab, *, fall_back: boo
     try:
         listing = open_tab(session, channel, tab)
     except NoSuchTabError:
-        return Found(iter(()))
+        return _beside_the_tab(session, channel, tab) if fall_back and tab == "videos" else Found(iter(()))
     if not listing.hollow:
         return Found(_items(listing))
     if not fall_back:
@@ -71,6 +71,12 @@ def _from_tab(session: Session, channel: ChannelRef, tab: Tab, *, fall_back: boo
     if uploads is None or uploads.hollow:
         raise _hollow(session, str(channel), "Try --route feed")
     return Found(_items(uploads))
+
+
+def _beside_the_tab(session: Session, channel: ChannelRef, tab: Tab) -> Found:
+    """Look for the videos of a channel without a Videos tab, as topic channels are; it may have none."""
+    uploads = _uploads_or_none(session, resolve_channel(session, channel), tab)
+    return Found(_items(uploads) if uploads else iter(()))
 
 
 def _hollow(session: Session, subject: str, cure: str) -> SuspectError:
