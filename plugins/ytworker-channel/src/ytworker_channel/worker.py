@@ -194,6 +194,7 @@ class _Deep:
             else:
                 self._read_any, self._failure = True, None
                 return merged(listed, full)
+        self._keep()  # without this one: another has to be read before it counts as its own trouble
         self._failure = failure
         self._context.logger.warning("%s; what the list tells of it is given instead", failure)
         return listed.model_copy(update={"extra": {**listed.extra, "unavailable": str(failure)}})
@@ -225,7 +226,7 @@ class _Deep:
         return [item for item in held if young or _is_upcoming(item)]
 
     def _keep(self) -> None:
-        if len(self._seen) > self._kept:
+        if len(self._seen) > self._kept and self._failure is None:
             self._kept = len(self._seen)
             self._context.checkpoint.save({"seen": list(self._seen)})
 
