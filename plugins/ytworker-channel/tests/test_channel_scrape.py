@@ -149,7 +149,7 @@ def test_a_few_old_ones_between_are_skipped(scrape: Scrape, nasa: FakeChannel, m
     read = worker_module.read_video_or_stub
     old = {nasa.videos[index].id for index in (0, 2, 3, 6, 7, 8)}
 
-    def aged(session: Any, video_id: str) -> Item:
+    def aged(session: Any, video_id: str, _subtitles: Any) -> Item:
         item = read(session, video_id)
         return item.model_copy(update={"published_at": DEFAULT_NOW - timedelta(days=900)}) if video_id in old else item
 
@@ -173,7 +173,7 @@ def verdicts(scrape: Scrape, youtube: FakeYouTube, monkeypatch: pytest.MonkeyPat
         for video_id, letter in drawn.items():
             youtube.update_video(video_id, state=states.get(letter, "ok"))
 
-        def aged(session: Any, video_id: str) -> Item:
+        def aged(session: Any, video_id: str, _subtitles: Any) -> Item:
             item = read(session, video_id)
             days = {"y": 1, "o": 450}.get(drawn[video_id])
             return item.model_copy(update={"published_at": days and DEFAULT_NOW - timedelta(days=days)})
@@ -378,14 +378,14 @@ def test_a_checkpoint_after_every_tenth_and_a_resume_that_asks_for_none_twice(
     youtube.fault("ratelimited", "/player", times=-1, after=12)
     with pytest.raises(ThrottledError):
         scrape(channel_url=nasa.id, top_n=25)
-    first = [video.id for video in nasa.uploads[:10]]
-    assert port.checkpoints == [{"seen": first}]
+    first = [video.id for video in nasa.uploads[:12]]
+    assert port.checkpoints == [{"seen": first[:10]}, {"seen": first}]  # the second before it ended early
     youtube.reset()
     rest = scrape(channel_url=nasa.id, top_n=25, checkpoint=port.checkpoints[-1])
-    assert _ids(rest) == [video.id for video in nasa.uploads[10:25]]
-    assert [item.context.rank for item in rest] == list(range(11, 26))
-    assert len(youtube.requests) == 2 + 2 * 15
-    assert len(port.checkpoints[-1]["seen"]) == 20
+    assert _ids(rest) == [video.id for video in nasa.uploads[12:25]]
+    assert [item.context.rank for item in rest] == list(range(13, 26))
+    assert len(youtube.requests) == 2 + 2 * 13
+    assert len(port.checkpoints[-1]["seen"]) == 22
 
 
 @pytest.mark.parametrize("checkpoint", [None, "x", {"seen": 5}, {"other": []}, {"seen": [5]}])

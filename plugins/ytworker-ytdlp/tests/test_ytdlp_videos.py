@@ -150,7 +150,7 @@ def test_what_is_no_list_is_suspect(session: Session, monkeypatch: pytest.Monkey
 def test_a_reference_is_followed_and_odd_entries_are_left_out(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entries = [{"id": "../x"}, "text", {"id": "dQw4w9WgXcQ"}, {"id": "dQw4w9WgXcQ"}, {}]
+    entries = [{"id": "../x"}, "text", {"id": "dQw4w9WgXcQ", "title": "T"}, {"id": "dQw4w9WgXcQ"}, {}]
     answers = iter([{"_type": "url", "ie_key": "YoutubeTab", "url": "x"}, {"_type": "playlist", "entries": entries}])
     monkeypatch.setattr(session.client, "extract_info", lambda *_, **__: next(answers))
     listing = open_tab(session, parse_channel("@x1x"), "videos")
@@ -160,7 +160,7 @@ def test_a_reference_is_followed_and_odd_entries_are_left_out(
 def test_u12_a_list_that_turns_in_circles_ends(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     def circle() -> Any:
         while True:
-            yield {"id": "dQw4w9WgXcQ"}
+            yield {"id": "dQw4w9WgXcQ", "title": "T"}
 
     monkeypatch.setattr(session.client, "extract_info", lambda *_, **__: {"_type": "playlist", "entries": circle()})
     assert len(list(open_tab(session, parse_channel("@x1x"), "videos").entries)) == 1

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ytworker_ytdlp.session import Session, close
     from ytworker_ytdlp.settings import SECTION, YtdlpSettings, identity
     from ytworker_ytdlp.shorts import LONGEST_SHORT, is_short
+    from ytworker_ytdlp.subtitles import Track, choose_track, plain_text
     from ytworker_ytdlp.taxonomy import Verdict, judge
     from ytworker_ytdlp.video import read_video, read_video_or_stub
 
@@ -62,11 +63,13 @@ _HOMES = {
     "SearchFilters": "search_filters",
     "SearchPage": "search",
     "Session": "session",
+    "Track": "subtitles",
     "Verdict": "taxonomy",
     "YtdlpSettings": "settings",
     "check_channel_id": "ids",
     "check_playlist_id": "ids",
     "check_video_id": "ids",
+    "choose_track": "subtitles",
     "close": "session",
     "feed_url": "ids",
     "full_item": "mapping",
@@ -83,6 +86,7 @@ _HOMES = {
     "open_uploads": "listing",
     "parse_channel": "channel_url",
     "parse_feed": "feed",
+    "plain_text": "subtitles",
     "playlist_url": "ids",
     "read_chart": "charts",
     "read_feed": "feed",
@@ -111,12 +115,14 @@ __all__ = [
     "SearchFilters",
     "SearchPage",
     "Session",
+    "Track",
     "Verdict",
     "YtdlpSettings",
     "__version__",
     "check_channel_id",
     "check_playlist_id",
     "check_video_id",
+    "choose_track",
     "close",
     "feed_url",
     "full_item",
@@ -133,6 +139,7 @@ __all__ = [
     "open_uploads",
     "parse_channel",
     "parse_feed",
+    "plain_text",
     "playlist_url",
     "read_chart",
     "read_feed",

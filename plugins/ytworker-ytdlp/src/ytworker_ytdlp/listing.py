@@ -23,7 +23,7 @@ from ytworker_ytdlp.ids import (
 from ytworker_ytdlp.session import Session
 
 MAX_HOPS = 3
-MAX_IDLE = 1000
+MAX_IDLE = 300
 """So many entries in a row without a new one end a list: it turns in circles."""
 MAX_ENTRIES = 20_000
 """So many entries end any list: YouTube itself shows no more of one, but for mixes, which have no end."""
@@ -56,12 +56,15 @@ class Listing:
         entries: The videos, newest first, each once; iterating asks for further pages.
         hollow: Whether it has neither an entry nor channel facts: nothing may be concluded from it, least of all that
             the channel is empty.
+        empty: Whether it has no entry though it is there. YouTube does not show tabs and lists without entries, so this
+            is to be confirmed by another route: a new layout looks like that.
     """
 
     name: str
     channel: ChannelFacts
     entries: Iterator[Entry]
     hollow: bool = False
+    empty: bool = False
 
 
 def open_tab(session: Session, channel: ChannelRef, tab: Tab) -> Listing:
@@ -144,8 +147,8 @@ def open_listing(session: Session, url: str, name: str, subject: str, ids: re.Pa
     facts = _facts(info)
     entries = _entries(session, iter(info.get("entries") or ()), subject, ids)
     first = next(entries, None)
-    hollow = first is None and not facts
-    return Listing(name, facts, itertools.chain(() if first is None else (first,), entries), hollow)
+    found = itertools.chain(() if first is None else (first,), entries)
+    return Listing(name, facts, found, hollow=first is None and not facts, empty=first is None)
 
 
 def _follow(client: Any, url: str) -> dict[str, Any]:
@@ -165,7 +168,7 @@ def _follow(client: Any, url: str) -> dict[str, Any]:
 
 def _entries(session: Session, entries: Iterator[Any], subject: str, ids: re.Pattern[str]) -> Iterator[Entry]:
     seen: set[str] = set()
-    idle = 0
+    idle = untitled = 0
     while idle < MAX_IDLE and len(seen) < MAX_ENTRIES:
         with session.step(subject):
             entry = next(entries, None)
@@ -176,7 +179,17 @@ def _entries(session: Session, entries: Iterator[Any], subject: str, ids: re.Pat
         if isinstance(found, str) and ids.fullmatch(found) and found not in seen:
             seen.add(found)
             idle = 0
+            untitled += not entry.get("title")
+            if 2 * untitled > len(seen):
+                raise _untitled(session, subject)
             yield entry
+
+
+def _untitled(session: Session, subject: str) -> SuspectError:
+    msg = (
+        f"{subject}: its entries have no titles, so YouTube's pages have changed. It is asked again once; if it stays, "
+    )
+    return SuspectError(msg + "update yt-dlp (pip install -U yt-dlp)", source=session.source)
 
 
 def _facts(info: Mapping[str, Any]) -> ChannelFacts:

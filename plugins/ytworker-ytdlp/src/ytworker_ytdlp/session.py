@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ytworker_ytdlp.client import Client
 
 PAUSE = 5.0
+MAX_REQUESTS = 20
+"""So many requests in one step, usually of one to five, mean that the answers lead in a circle."""
 TOO_MANY, FORBIDDEN = 429, 403
 
 logger = logging.getLogger(__name__)
@@ -71,6 +73,7 @@ class Session:
         self._paused = False
         self._verdict: TaskError | None = None
         self._failures: list[BaseException] = []
+        self._sent = 0
 
     @property
     def failures(self) -> tuple[BaseException, ...]:
@@ -89,7 +92,7 @@ class Session:
         Raises:
             TaskError: In the class that the taxonomy gives.
         """
-        client, self._failures = self.client, []
+        client, self._failures, self._sent = self.client, [], 0
         before = client.gate, client.on_hop
         client.gate, client.on_hop = self._send, self._spend
         client.forget()
@@ -142,12 +145,19 @@ class Session:
         if problem := url_problem(request.url):
             raise self._remember(SuspectError(f"a request was refused: {problem}", source=self.source))
         while True:
+            self._count()
             self._spend()
             try:
                 return send(request.copy())
             except Exception as error:  # noqa: BLE001 - judged, and raised unless it is worth one more try
                 self._failures.append(error)
                 self._judge_request(error, request.url)
+
+    def _count(self) -> None:
+        self._sent += 1
+        if self._sent > MAX_REQUESTS:
+            msg = f"{MAX_REQUESTS} requests brought nothing: the answers lead in a circle. It is asked again once"
+            raise self._remember(SuspectError(msg, source=self.source))
 
     def _judge_request(self, error: Exception, url: str) -> None:
         """Return to send again, or raise: our verdict where it is about us, else the error for yt-dlp to handle."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ytworker_ytdlp.testing._answers import Answer, as_html, as_json
 from ytworker_ytdlp.testing._pages import captcha_page, consent_page
-from ytworker_ytdlp.testing._players import premiere_soon, refused
+from ytworker_ytdlp.testing._players import premiere_soon, refusal, refused
 from ytworker_ytdlp.testing._shapes import answer, api_error
 
 if TYPE_CHECKING:
@@ -58,17 +58,25 @@ _ANSWERS: dict[str, Callable[[Fault], Answer]] = {
     "bot": lambda _: as_json(refused("bot_check")),
     "ratelimited": lambda _: as_json(refused("rate_limited")),
     "private": lambda _: as_json(refused("private")),
+    "not-available": lambda _: as_json(answer(playabilityStatus=refusal("UNPLAYABLE", "This video is not available"))),
+    "reshaped": lambda _: Answer(200, b"[1]", "application/json"),
     "premiere": lambda _: as_json(answer(playabilityStatus=premiere_soon(timedelta(hours=2)))),
 }
-_PLAYER_FAULTS = frozenset({"bot", "ratelimited", "private", "premiere"})
+_PLAYER_FAULTS = frozenset({"bot", "ratelimited", "private", "not-available", "premiere"})
+_RENDERERS = re.compile(rb'"(?:playlistVideo|video|lockup|shortsLockup|compactVideo)(?=(?:Renderer|ViewModel)":)')
 WIRE_FAULTS = frozenset({"reset", "timeout", "truncate", "slow"})
-FAULTS = tuple(sorted({*_ANSWERS, *WIRE_FAULTS}))
+FAULTS = tuple(sorted({*_ANSWERS, *WIRE_FAULTS, "new-layout"}))
 
 
 def fault_answer(fault: Fault) -> Answer | None:
     """Return the answer a fault puts in place of the real one; None for faults of the connection."""
     make = _ANSWERS.get(fault.name)
     return make(fault) if make else fault.answer
+
+
+def spoil(fault: Fault, reply: Answer) -> Answer:
+    """Change the real answer the way a fault asks for: ``new-layout`` gives the entries of lists unknown names."""
+    return replace(reply, body=_RENDERERS.sub(b'"future', reply.body)) if fault.name == "new-layout" else reply
 
 
 class _Rule:
