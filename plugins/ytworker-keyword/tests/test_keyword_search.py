@@ -10,8 +10,7 @@ import pytest
 
 from ytworker import BlockedError, Item, RetryableError, SuspectError, TaskError, ThrottledError
 from ytworker.testing import FakePort, make_context
-from ytworker_keyword import YouTubeKeywordWorker
-from ytworker_keyword import worker as worker_module
+from ytworker_keyword import YouTubeKeywordWorker, scraping
 from ytworker_ytdlp import YtdlpSettings
 from ytworker_ytdlp.testing import DEFAULT_NOW, FakeYouTube
 
@@ -132,7 +131,7 @@ def test_the_last_hour_is_checked_after_fetching(scrape: Scrape, youtube: FakeYo
 def test_a_filter_that_is_not_heeded_ends_the_search(
     scrape: Scrape, youtube: FakeYouTube, nasa: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "PATIENCE", 4)
+    monkeypatch.setattr(scraping, "PATIENCE", 4)
     youtube.fault("http503", "continuation", times=-1)  # nobody may go on to the second page
     assert set(_ids(scrape(query="nasa", date_filter="hour"))) <= set(nasa)
     assert len(youtube.requests) <= 1 + 2 * 20
@@ -311,7 +310,7 @@ def test_a_second_attempt_at_a_sorted_list_reads_nothing_twice(
 def test_a_checkpoint_never_outgrows_its_limit(
     scrape: Scrape, port: FakePort, nasa: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "CHECKPOINT_CHARACTERS", 10)
+    monkeypatch.setattr(scraping, "CHECKPOINT_CHARACTERS", 10)
     assert len(scrape(query="nasa", rank_by="age", top_n=10)) == 10
     assert port.checkpoints == []
     assert nasa
