@@ -4,20 +4,23 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from ytworker.cli.app import _BUILTIN
 from ytworker.logs import KEYS, LogEvent
 from ytworker.settings import Settings
+from ytworker_keyword import KeywordParameters
+from ytworker_trending import TrendingParameters, TrendingSettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 SOURCES = [path for folder in ("core", "plugins", "tests") for path in (ROOT / folder).rglob("*.py")]
 
-TASK_TYPES = {"channel_scrape"}
+TASK_TYPES = {"channel_scrape", "keyword_search", "trending_scrape"}
 """Commands of plugins; their options come from the plugin's model."""
 
 
@@ -70,6 +73,24 @@ def test_the_commands_are_looked_at() -> None:
     assert problem_of("db chek")
     assert problem_of("db check --repare")
     assert problem_of("dead requeue --fingerprint 1f0c --dry-run") is None
+
+
+@pytest.mark.parametrize(
+    ("page", "model"),
+    [
+        ("docs/reference/keyword-search.md", KeywordParameters),
+        ("docs/reference/trending-scrape.md", TrendingParameters),
+        ("docs/reference/trending-scrape.md", TrendingSettings),
+        ("plugins/ytworker-keyword/README.md", KeywordParameters),
+        ("plugins/ytworker-trending/README.md", TrendingParameters),
+        ("plugins/ytworker-trending/README.md", TrendingSettings),
+    ],
+)
+def test_every_parameter_and_every_choice_is_documented(page: str, model: type[BaseModel]) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    choices = [str(choice) for field in model.model_fields.values() for choice in get_args(field.annotation)]
+    named = [*model.model_fields, *(choice for choice in choices if choice.isidentifier())]
+    assert [name for name in named if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("name", [*LogEvent, *KEYS])
