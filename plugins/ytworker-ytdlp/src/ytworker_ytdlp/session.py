@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ytworker import Context, OfflineError, SuspectError, TaskError, ThrottledError
 from ytworker_ytdlp.guard import url_problem
+from ytworker_ytdlp.pages import copied, held
 from ytworker_ytdlp.raising import offline_error, offline_reason, to_error
 from ytworker_ytdlp.settings import SECTION, YtdlpSettings
 from ytworker_ytdlp.taxonomy import chain, judge
@@ -74,6 +75,7 @@ class Session:
         self._verdict: TaskError | None = None
         self._failures: list[BaseException] = []
         self._sent = 0
+        self._pages: dict[str, Any] | None = None
 
     @property
     def failures(self) -> tuple[BaseException, ...]:
@@ -106,6 +108,15 @@ class Session:
             client.gate, client.on_hop = before
         if self._verdict is not None:
             raise self._verdict
+
+    @contextlib.contextmanager
+    def each_page_once(self) -> Iterator[None]:
+        """Keep the pages that are read meanwhile, and answer from them when yt-dlp asks for one again."""
+        self._pages = {}
+        try:
+            yield
+        finally:
+            self._pages = None
 
     def _translate(self, error: Exception, subject: str) -> TaskError:
         if self._verdict is not None:
@@ -144,14 +155,22 @@ class Session:
         """Let one request out: checked, paid for, and with the answers that concern the identity understood."""
         if problem := url_problem(request.url):
             raise self._remember(SuspectError(f"a request was refused: {problem}", source=self.source))
+        if self._pages is not None and request.url in self._pages:
+            return copied(self._pages[request.url])
         while True:
             self._count()
             self._spend()
             try:
-                return send(request.copy())
+                return self._kept(request, send(request.copy()))
             except Exception as error:  # noqa: BLE001 - judged, and raised unless it is worth one more try
                 self._failures.append(error)
                 self._judge_request(error, request.url)
+
+    def _kept(self, request: Any, response: Any) -> Any:
+        if self._pages is None or request.method != "GET":
+            return response
+        self._pages[request.url] = held(response)
+        return copied(self._pages[request.url])
 
     def _count(self) -> None:
         self._sent += 1
