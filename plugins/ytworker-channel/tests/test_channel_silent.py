@@ -9,6 +9,7 @@ import pytest
 
 from ytworker import (
     BlockedError,
+    ConfigError,
     Item,
     RetryableError,
     SuspectError,
@@ -59,7 +60,7 @@ def test_silent_1_a_refused_identity_is_no_success_with_what_the_page_told(
     ("fault", "error", "error_class"),
     [
         ("http429", ThrottledError, "throttled"),
-        ("http403", ThrottledError, "throttled"),
+        ("http403", TaskError, "config"),
         ("http503", RetryableError, "transient"),
         ("reset", RetryableError, "transient"),
     ],
@@ -79,9 +80,10 @@ def test_silent_3_a_refusal_that_is_only_a_warning_cools_the_source(
     scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel, fault: str, where: str
 ) -> None:
     youtube.fault(fault, where, times=-1)
-    with pytest.raises(ThrottledError) as caught:
+    with pytest.raises((ThrottledError, ConfigError)) as caught:
         scrape(channel_url=nasa.id, content="videos", top_n=1)
     assert caught.value.source
+    assert (caught.value.error_class == "config") == ((fault, where) == ("http403", "/player"))
 
 
 @pytest.mark.parametrize("route", ["tab", "uploads"])

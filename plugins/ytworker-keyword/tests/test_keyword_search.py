@@ -307,6 +307,33 @@ def test_a_second_attempt_at_a_sorted_list_reads_nothing_twice(
     assert len(youtube.requests) == 1 + 2 * 2
 
 
+@pytest.mark.parametrize(("rank_by", "name"), [("position", "given"), ("age", "read")])
+def test_a_block_after_nine_records_costs_none_of_them(
+    scrape: Scrape, youtube: FakeYouTube, port: FakePort, nasa: list[str], rank_by: str, name: str
+) -> None:
+    youtube.fault("ratelimited", "/player", times=-1, after=9)
+    with pytest.raises(ThrottledError):
+        scrape(query="nasa", rank_by=rank_by, depth="full", top_n=12)
+    (saved,) = port.checkpoints
+    assert [each["id"] if name == "read" else each for each in saved[name]] == nasa[:9]
+    youtube.reset()
+    items = scrape(query="nasa", rank_by=rank_by, depth="full", top_n=12, checkpoint=saved)
+    assert len(items) == (12 if name == "read" else 3)
+    assert len(youtube.requests) == 1 + 2 * 3
+
+
+@pytest.mark.parametrize("rank_by", ["position", "views_per_hour"])
+def test_one_video_that_cannot_be_read_costs_its_own_record_only(
+    scrape: Scrape, youtube: FakeYouTube, nasa: list[str], rank_by: str
+) -> None:
+    youtube.fault("reshaped", f"/player.*{nasa[1]}", times=-1)
+    items = {item.id: item for item in scrape(query="nasa", rank_by=rank_by, depth="full", top_n=4)}
+    assert sorted(items) == sorted(nasa[:4])
+    assert [("unavailable" in items[each].extra) for each in nasa[:4]] == [False, True, False, False]
+    assert items[nasa[1]].title == youtube.video(nasa[1]).title
+    assert list(items)[-1] == nasa[1] or rank_by == "position"
+
+
 def test_a_checkpoint_never_outgrows_its_limit(
     scrape: Scrape, port: FakePort, nasa: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

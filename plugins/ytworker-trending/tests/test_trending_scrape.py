@@ -162,9 +162,28 @@ def test_whole_records_and_a_second_attempt(
     assert _ids(scrape(category="podcasts", depth="full", top_n=12, checkpoint=saved)) == _ids(items)[10:]
 
 
+def test_a_block_after_five_records_costs_none_of_them(
+    scrape: Scrape, youtube: FakeYouTube, port: FakePort, videos: tuple[FakeVideo, ...]
+) -> None:
+    youtube.fault("ratelimited", "/player", times=-1, after=5)
+    with pytest.raises(ThrottledError):
+        scrape(category="music", depth="full")
+    assert port.checkpoints == [{"given": [video.id for video in videos[:5]]}]
+
+
+def test_one_video_that_cannot_be_read_costs_its_own_record_only(
+    scrape: Scrape, youtube: FakeYouTube, videos: tuple[FakeVideo, ...]
+) -> None:
+    youtube.fault("reshaped", f"/player.*{videos[1].id}", times=-1)
+    items = scrape(category="music", depth="full", top_n=3)
+    assert _ids(items) == [video.id for video in videos[:3]]
+    assert [("unavailable" in item.extra) for item in items] == [False, True, False]
+
+
 def test_a_cancelled_task_stops(scrape: Scrape, port: FakePort, videos: tuple[FakeVideo, ...]) -> None:
     port.stop = True
     assert scrape(category="music") == []
+    assert scrape(category="music", depth="full") == []
     assert videos
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ytworker import (
     BlockedError,
-    ConfigError,
     GoneError,
     NotYetError,
     RestrictedError,
@@ -33,9 +30,6 @@ from ytworker_ytdlp import (
 from ytworker_ytdlp.testing import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from ytworker_ytdlp.testing import FakeChannel, FakeYouTube
 
 
@@ -309,83 +303,3 @@ def test_a_bad_id_is_refused(session: Session) -> None:
 
 def test_subtitle_addresses_are_not_built(session: Session) -> None:
     assert session.client.get_info_extractor("Youtube")._SUBTITLE_FORMATS == ()
-
-
-# --- recorded answers -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def replayed(replay: Any, session_with: Callable[..., Session]) -> Session:
-    return session_with(proxy=replay.proxy_url, ca_file=replay.ca_file)
-
-
-@pytest.fixture(scope="session")
-def scenarios(recordings: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((recordings / "index.json").read_text())["scenarios"]
-    return found
-
-
-def test_every_recorded_list_is_read_to_the_last_id(
-    replay: Any, replayed: Session, scenarios: list[dict[str, Any]]
-) -> None:
-    checked = 0
-    for scenario in scenarios:
-        for url, expected in scenario.get("expect", {}).get("listing", {}).items():
-            if not url.endswith(("/videos", "/shorts", "/streams")):
-                continue
-            before = len(replay.log)
-            channel = parse_channel(url)
-            listing = open_tab(replayed, channel, channel.tab)  # type: ignore[arg-type]
-            ids = [entry["id"] for entry in listing.entries]
-            assert hashlib.sha1(" ".join(ids).encode(), usedforsecurity=False).hexdigest() == expected["sha1"], url
-            assert len(replay.log) - before <= expected["requests"], url
-            assert listing.hollow == (not ids)
-            checked += 1
-    assert checked
-
-
-def test_every_recorded_channel_error_is_gone(replayed: Session, scenarios: list[dict[str, Any]]) -> None:
-    urls = [url for scenario in scenarios if scenario["kind"] == "channel_error" for url in scenario["urls"]]
-    for url in urls:
-        with pytest.raises(GoneError, match="browser"):
-            open_tab(replayed, parse_channel(url), "videos")
-    assert urls
-
-
-def test_every_recorded_video_is_read_in_full(replayed: Session, scenarios: list[dict[str, Any]]) -> None:
-    for scenario in (scenario for scenario in scenarios if scenario["kind"] == "video"):
-        expected, told = scenario["expect"]["video"], scenario["expect"]["yt_dlp"]
-        item = read_video(replayed, expected["id"])
-        assert item.title == expected["title"]
-        assert item.author.id == expected["channel_id"]
-        assert item.metrics.views == expected["view_count"]
-        assert item.metrics.likes == expected["like_count"]
-        assert item.metrics.comments == told["comment_count"]
-        assert len(item.tags or ()) == expected["tags"]
-        assert item.published_at is not None
-        assert item.published_at.timestamp() == told["timestamp"]
-        assert item.availability == told["availability"]
-
-
-@pytest.mark.parametrize(
-    ("name", "error"),
-    [
-        ("video_private", GoneError),
-        ("video_unavailable", GoneError),
-        ("video_geo_blocked", RestrictedError),
-        ("video_members_only", RestrictedError),
-        ("video_bot_check", BlockedError),
-        ("page_429_captcha", ThrottledError),
-    ],
-)
-def test_recorded_refusals(
-    replayed: Session, scenarios: list[dict[str, Any]], name: str, error: type[TaskError]
-) -> None:
-    for scenario in (scenario for scenario in scenarios if scenario["name"] == name):
-        with pytest.raises(error):
-            read_video(replayed, scenario["urls"][0][-11:])
-
-
-def test_the_replays_certificate_needs_its_authority(replay: Any, session_with: Callable[..., Session]) -> None:
-    with pytest.raises(ConfigError):
-        open_tab(session_with(proxy=replay.proxy_url), parse_channel("@Gronkh"), "videos")

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ytworker import Context, Item, ItemContext
+from ytworker import Context, Deferred, Item, ItemContext, TaskError
 from ytworker_keyword.hits import find_hits, is_too_old
 from ytworker_keyword.parameters import KeywordParameters
 from ytworker_keyword.ranking import Hit, in_order
-from ytworker_ytdlp import Session, merged, read_video_or_stub
+from ytworker_ytdlp import RecordReader, Session
 
 CHECKPOINT_EVERY = 10
 CHECKPOINT_CHARACTERS = 900_000
@@ -45,40 +45,55 @@ def order_note(params: KeywordParameters) -> str | None:
 
 
 class _Hits:
-    """One pass over the hits of a search, with the whole record of each where it is asked for."""
+    """One pass over the hits of a search, with the whole record of each where it is asked for.
+
+    Whatever ends the attempt early leaves what is done in a checkpoint: a block after nine records costs none of them.
+    """
 
     def __init__(self, session: Session, params: KeywordParameters, now: datetime) -> None:
         self._session = session
         self._context = session.context
         self._params = params
         self._now = now
+        self._records = RecordReader(session)
         saved = session.context.checkpoint.value
         self._given = _given_before(saved)
         self._read = _read_before(saved)
 
     def streamed(self) -> Iterator[tuple[int, Hit]]:
         """Give hits with their ranks as they come; those that an earlier attempt gave and stored are counted only."""
-        for rank, hit in self._taken(skip=self._given):
-            if hit.item.id in self._given:
-                continue
-            yield rank, hit
-            self._given[hit.item.id] = None
-            if self._params.full and rank < self._params.top_n and len(self._given) % CHECKPOINT_EVERY == 0:
-                self._context.checkpoint.save({"given": list(self._given)})
+        given = len(self._given)
+        try:
+            for rank, hit in self._taken(skip=self._given):
+                if hit.item.id not in self._given:
+                    yield rank, hit
+                    self._given[hit.item.id] = None
+                if self._worth_saving(len(self._given) - given) and rank < self._params.top_n:
+                    given = self._save({"given": list(self._given)}, len(self._given))
+        except (TaskError, Deferred):
+            if self._params.full and self._records.sure and len(self._given) > given:
+                self._save({"given": list(self._given)}, 0)
+            raise
 
     def gathered(self) -> Iterator[Hit]:
         """Give all hits for a list that will be sorted; what was read of them survives a failure."""
-        for _, hit in self._taken(skip={}):
-            yield hit
-            if self._params.full and len(self._read) % CHECKPOINT_EVERY == 0:
-                self._save_read()
+        read = len(self._read)
+        try:
+            for _, hit in self._taken(skip={}):
+                yield hit
+                if self._worth_saving(len(self._read) - read):
+                    read = self._save(self._read_so_far(), len(self._read))
+        except (TaskError, Deferred):
+            if self._params.full and len(self._read) > read:
+                self._save(self._read_so_far(), 0)
+            raise
 
     def _taken(self, skip: Mapping[str, None]) -> Iterator[tuple[int, Hit]]:
         """Give as many hits as are wanted; stop early where the task is cancelled or the filter is not heeded."""
         done = stale = 0
         for listed in find_hits(self._session, self._params):
             if self._context.cancelled or stale >= PATIENCE:
-                return
+                break
             given = listed.item.id in skip
             hit = self._filled(listed) if self._params.full and not given else listed
             stale = stale + 1 if not given and is_too_old(hit.item, self._params, self._now) else 0
@@ -88,17 +103,26 @@ class _Hits:
             self._context.progress(done, self._params.top_n, hit.item.title)
             yield done, hit
             if done >= self._params.top_n:
-                return
+                break
+        self._records.settle()
 
     def _filled(self, hit: Hit) -> Hit:
-        if hit.item.id not in self._read:
-            self._read[hit.item.id] = read_video_or_stub(self._session, hit.item.id)
-        return replace(hit, item=merged(hit.item, self._read[hit.item.id]))
+        if (known := self._read.get(hit.item.id)) is None:
+            known = self._records.fill(hit.item)
+            if self._records.sure:
+                self._read[known.id] = known
+        return replace(hit, item=known)
 
-    def _save_read(self) -> None:
-        value = {"read": [item.model_dump(mode="json", exclude_defaults=True) for item in self._read.values()]}
+    def _worth_saving(self, fresh: int) -> bool:
+        return self._params.full and self._records.sure and fresh >= CHECKPOINT_EVERY
+
+    def _save(self, value: dict[str, Any], count: int) -> int:
         if len(json.dumps(value)) <= CHECKPOINT_CHARACTERS:
             self._context.checkpoint.save(value)
+        return count
+
+    def _read_so_far(self) -> dict[str, Any]:
+        return {"read": [item.model_dump(mode="json", exclude_defaults=True) for item in self._read.values()]}
 
 
 def _given_before(checkpoint: Any) -> dict[str, None]:

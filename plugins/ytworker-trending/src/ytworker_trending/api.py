@@ -28,7 +28,7 @@ from ytworker import (
 )
 from ytworker_trending.settings import key_identity
 from ytworker_trending.sources import Category
-from ytworker_ytdlp import Session, check_video_id, judge, watch_url
+from ytworker_ytdlp import Session, check_video_id, is_short, judge, watch_url
 from ytworker_ytdlp.raising import to_error
 
 API_URL = "https://youtube.googleapis.com/youtube/v3/videos"
@@ -149,6 +149,7 @@ def seconds_to_reset(now: datetime) -> float:
 def _item(row: Mapping[str, Any], rank: int, country: str, category: Category) -> Item:
     snippet, statistics = _record(row.get("snippet")), _record(row.get("statistics"))
     channel = _text(snippet.get("channelId"))
+    seconds = _seconds(_record(row.get("contentDetails")).get("duration"))
     return Item(
         source="youtube",
         id=row["id"],
@@ -162,8 +163,9 @@ def _item(row: Mapping[str, Any], rank: int, country: str, category: Category) -
             url=f"https://www.youtube.com/channel/{channel}" if channel else None,
         ),
         published_at=_moment(snippet.get("publishedAt")),
-        duration_seconds=_seconds(_record(row.get("contentDetails")).get("duration")),
+        duration_seconds=seconds,
         language=_text(snippet.get("defaultAudioLanguage")),
+        is_short=is_short(duration_seconds=seconds),
         availability="public",
         metrics=_metrics(statistics),
         context=ItemContext(list=f"api:{category}", rank=rank, country=country, category=category),

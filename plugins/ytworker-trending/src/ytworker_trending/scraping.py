@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from ytworker import Context, Item, PermanentError
+from ytworker import Context, Deferred, Item, PermanentError, TaskError
 from ytworker_trending.lists import Trending, merge, open_source
 from ytworker_trending.parameters import TrendingParameters
 from ytworker_trending.settings import SECTION, TrendingSettings
 from ytworker_trending.sources import Source, missing_chart, sources_of
-from ytworker_ytdlp import CHART_COUNTRIES, Session, merged, read_video_or_stub
+from ytworker_ytdlp import CHART_COUNTRIES, RecordReader, Session
 
 CHECKPOINT_EVERY = 10
 
@@ -81,20 +81,38 @@ def _sources(params: TrendingParameters, context: Context, *, with_key: bool) ->
 
 def _given(found: list[Trending], session: Session, params: TrendingParameters) -> Iterator[Item]:
     """Give the items, with their whole records where these are asked for."""
-    context = session.context
-    given = _given_before(context.checkpoint.value)
-    for done, trending in enumerate(found, 1):
-        if context.cancelled:
+    items = (trending.labelled() for trending in found)
+    if params.depth == "full":
+        yield from _filled(items, len(found), session)
+        return
+    for done, item in enumerate(items, 1):
+        if session.context.cancelled:
             return
-        item = trending.labelled()
-        context.progress(done, len(found), item.title)
-        if params.depth == "list":
-            yield item
-        elif item.id not in given:
-            yield merged(item, read_video_or_stub(session, item.id))
-            given[item.id] = None
-            if done < len(found) and len(given) % CHECKPOINT_EVERY == 0:
+        session.context.progress(done, len(found), item.title)
+        yield item
+
+
+def _filled(items: Iterator[Item], total: int, session: Session) -> Iterator[Item]:
+    """Fill items with their records; what is done when a failure ends the attempt is kept in a checkpoint."""
+    context, records = session.context, RecordReader(session)
+    given = _given_before(context.checkpoint.value)
+    saved = len(given)
+    try:
+        for done, item in enumerate(items, 1):
+            if context.cancelled:
+                break
+            context.progress(done, total, item.title)
+            if item.id not in given:
+                yield records.fill(item)
+                given[item.id] = None
+            if records.sure and done < total and len(given) >= saved + CHECKPOINT_EVERY:
                 context.checkpoint.save({"given": list(given)})
+                saved = len(given)
+    except (TaskError, Deferred):
+        if records.sure and len(given) > saved:
+            context.checkpoint.save({"given": list(given)})
+        raise
+    records.settle()
 
 
 def _given_before(checkpoint: Any) -> dict[str, None]:

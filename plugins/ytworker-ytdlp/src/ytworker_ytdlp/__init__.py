@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         resolve_channel,
     )
     from ytworker_ytdlp.mapping import full_item, listed_item, merged
+    from ytworker_ytdlp.records import RecordReader
     from ytworker_ytdlp.rules import RULES, Rule
     from ytworker_ytdlp.search import SearchPage, search_pages
     from ytworker_ytdlp.search_filters import SearchFilters
@@ -58,6 +59,7 @@ _HOMES = {
     "Listing": "listing",
     "NoSuchTabError": "errors",
     "RULES": "rules",
+    "RecordReader": "records",
     "Rule": "rules",
     "SECTION": "settings",
     "SearchFilters": "search_filters",
@@ -111,6 +113,7 @@ __all__ = [
     "FeedMissingError",
     "Listing",
     "NoSuchTabError",
+    "RecordReader",
     "Rule",
     "SearchFilters",
     "SearchPage",

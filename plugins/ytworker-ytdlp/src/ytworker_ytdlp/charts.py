@@ -13,6 +13,7 @@ from ytworker import Author, Item, ItemContext, PermanentError, SuspectError
 from ytworker_ytdlp.ids import CHANNEL_ID, SITE, VIDEO_ID, watch_url
 from ytworker_ytdlp.mapping import SOURCE
 from ytworker_ytdlp.session import Session
+from ytworker_ytdlp.shorts import is_short
 
 Chart = Literal["music", "movies"]
 
@@ -101,14 +102,16 @@ def _item(row: Mapping[str, Any], chart: Chart, country: str) -> Item | None:
     if not isinstance(video_id, str) or not VIDEO_ID.fullmatch(video_id) or not isinstance(rank, int):
         return None
     duration = row.get("videoDuration")
+    seconds = float(duration) if isinstance(duration, int) and duration > 0 else None
     return Item(
         source=SOURCE,
         id=video_id,
         url=watch_url(video_id),
         title=_text(row.get("title")),
         author=_author(row),
-        duration_seconds=duration if isinstance(duration, int) and duration > 0 else None,
+        duration_seconds=seconds,
         thumbnail_url=_thumbnail(row),
+        is_short=is_short(duration_seconds=seconds),
         context=ItemContext(list=f"chart:{chart}", category=chart, rank=rank, country=country),
         extra=_extra(row),
     )

@@ -75,6 +75,13 @@ def _video(session: Session, video_id: str, subtitles: Sequence[str]) -> Item:
 
 
 def _record(session: Session, video_id: str) -> dict[str, Any]:
+    with session.each_page_once():
+        info = _confirmed(session, video_id)
+    _check(session, info, video_id)
+    return info
+
+
+def _confirmed(session: Session, video_id: str) -> dict[str, Any]:
     unsure: _RefusedVideo | None = None
     try:
         info = _extract(session, video_id)
@@ -83,10 +90,7 @@ def _record(session: Session, video_id: str) -> dict[str, Any]:
             raise
         unsure = refused
     # Not inside the handler: yt-dlp takes whatever exception is being handled for the cause of its own.
-    if unsure is not None:
-        info = _confirm(session, video_id, unsure)
-    _check(session, info, video_id)
-    return info
+    return info if unsure is None else _confirm(session, video_id, unsure)
 
 
 def _extract(session: Session, video_id: str) -> dict[str, Any]:
@@ -107,7 +111,7 @@ def _extract(session: Session, video_id: str) -> dict[str, Any]:
 
 
 def _confirm(session: Session, video_id: str, refused: _RefusedVideo) -> dict[str, Any]:
-    """Ask the web page alone: app clients call public videos made for kids "not available".
+    """Ask the web page alone, which is here already: app clients call public videos made for kids "not available".
 
     A page that tells title, channel and time of publication is that of a public video; anything less confirms.
     """
