@@ -116,3 +116,15 @@ def test_the_program_gives_a_chart(online: Program, youtube: FakeYouTube) -> Non
     assert [(item["id"], item["context"]["rank"], item["context"]["country"]) for item in items] == [
         (video.id, rank, "GB") for rank, video in enumerate(videos, 1)
     ]
+
+
+def test_s1_the_key_of_the_data_api_reaches_the_child_and_nothing_else(online: Program, youtube: FakeYouTube) -> None:
+    videos = youtube.search("nasa")[:3]
+    youtube.set_api_chart("AQ", videos)
+    online.environment["YTWORKER_PLUGINS__TRENDING_SCRAPE__API_KEY"] = "canary-key"
+    done = online("--log-level", "debug", "scrape", "trending_scrape", "--country", "AQ", "--top-n", "3", "--json")
+    items = json.loads(done.stdout)["items"]
+    assert [(item["id"], item["context"]["list"]) for item in items] == [(video.id, "api:all") for video in videos]
+    told = [done.stdout, done.stderr, *map(str, youtube.requests)]
+    told += [online(*words).stdout for words in (("tasks", "show", "1"), ("sources", "list"), ("config", "show"))]
+    assert not [text for text in told if "canary" in text]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ytworker import BlockedError, Item, RetryableError, SuspectError, TaskError, ThrottledError
+from ytworker import BlockedError, ConfigError, Item, RetryableError, SuspectError, TaskError, ThrottledError
 from ytworker.testing import FakePort, make_context
 from ytworker_keyword import YouTubeKeywordWorker, scraping
 from ytworker_ytdlp import YtdlpSettings
@@ -246,7 +246,7 @@ def test_a_503_on_page_2_and_a_second_attempt_leave_no_duplicate(
     [
         ("http429", "v1/search", ThrottledError),
         ("http429-retry-after", "v1/search", ThrottledError),
-        ("http403", "v1/search", ThrottledError),
+        ("http403", "v1/search", ConfigError),
         ("not-json", "v1/search", RetryableError),
         ("reset", "v1/search", RetryableError),
         ("http429-retry-after", "/watch", ThrottledError),
