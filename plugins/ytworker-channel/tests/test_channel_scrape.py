@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ytworker import GoneError, Item, PermanentError, RetryableError, SuspectError, ThrottledError
+from ytworker import GoneError, Item, PermanentError, RetryableError, SuspectError, TaskError, ThrottledError
 from ytworker.context import Deferred
 from ytworker.testing import FakePort, make_context
 from ytworker_channel import ChannelParameters, YouTubeChannelWorker
@@ -274,6 +274,43 @@ def test_what_concerns_us_is_a_failure(
     youtube.fault(fault, "/player" if fault == "ratelimited" else "/watch", times=-1, after=3)
     with pytest.raises(error):
         scrape(channel_url=nasa.id)
+
+
+def test_a_list_marks_what_is_for_members_only(scrape: Scrape, youtube: FakeYouTube) -> None:
+    channel = youtube.add_channel("@Members", videos=3)
+    youtube.update_video(channel.videos[1].id, state="members_only")
+    items = scrape(channel_url=channel.id, depth="list")
+    assert [item.availability for item in items] == [None, "members_only", None]
+
+
+def test_a_long_list_is_checkpointed_page_by_page(scrape: Scrape, port: FakePort, nasa: FakeChannel) -> None:
+    items = scrape(channel_url=nasa.id, content="videos", depth="list", top_n=100)
+    assert [len(kept["seen"]) for kept in port.checkpoints] == [30, 60, 90]
+    again = scrape(channel_url=nasa.id, content="videos", depth="list", top_n=100, checkpoint=port.checkpoints[-1])
+    assert _ids(again) == _ids(items)[90:]
+    assert [item.context.rank for item in again] == list(range(91, 101))
+
+
+def test_one_unreadable_video_is_a_fact_and_two_in_a_row_are_a_failure(
+    scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel
+) -> None:
+    first, second = nasa.videos[:2]
+    youtube.fault("reshaped", f"/player.*{first.id}", times=-1)
+    items = scrape(channel_url=nasa.id, content="videos", top_n=3)
+    assert ["unavailable" in item.extra for item in items] == [True, False, False]
+    youtube.fault("reshaped", f"/player.*{second.id}", times=-1)
+    with pytest.raises(TaskError) as caught:
+        scrape(channel_url=nasa.id, content="videos", top_n=3)
+    assert caught.value.error_class == "bug"
+
+
+def test_an_only_video_that_is_unreadable_is_a_failure(
+    scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel, port: FakePort
+) -> None:
+    youtube.fault("reshaped", "/player", times=-1)
+    with pytest.raises(TaskError):
+        scrape(channel_url=nasa.id, content="videos", top_n=1)
+    assert port.checkpoints == []
 
 
 # --- empty, hollow, gone --------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 
 from ytworker import (
     BlockedError,
+    ConfigError,
     GoneError,
     NotYetError,
     RestrictedError,
@@ -20,6 +21,8 @@ from ytworker_ytdlp import (
     NoSuchTabError,
     Session,
     listed_item,
+    open_playlist,
+    open_shelf,
     open_tab,
     open_uploads,
     parse_channel,
@@ -30,6 +33,8 @@ from ytworker_ytdlp import (
 from ytworker_ytdlp.testing import rounded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ytworker_ytdlp.testing import FakeChannel, FakeYouTube
 
 
@@ -303,3 +308,56 @@ def test_a_bad_id_is_refused(session: Session) -> None:
 
 def test_subtitle_addresses_are_not_built(session: Session) -> None:
     assert session.client.get_info_extractor("Youtube")._SUBTITLE_FORMATS == ()
+
+
+# --- playlists ------------------------------------------------------------------------------------------------------
+
+
+def test_any_playlist_is_a_list(session: Session, lists: FakeChannel) -> None:
+    listing = open_playlist(session, f"UU{lists.id[2:]}")
+    assert (listing.name, len(list(listing.entries))) == ("playlist", 215)
+    with pytest.raises(GoneError):
+        open_playlist(session, "PL" + "x" * 32)
+
+
+@pytest.mark.parametrize("name", ["WL", "LL", "LLabcdefghijkl", "../x", "RDMM"])
+def test_u9_a_playlist_of_ones_own_is_not_opened(session: Session, port: Any, name: str) -> None:
+    with pytest.raises(ValueError, match=r"account|playlist id"):
+        open_playlist(session, name)
+    assert port.acquired == []
+
+
+def test_a_mix_is_opened_by_its_video(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def extract(url: str, **_: Any) -> Any:
+        asked.append(url)
+        return {"_type": "playlist", "entries": iter([{"id": "dQw4w9WgXcQ", "title": "T"}])}
+
+    monkeypatch.setattr(session.client, "extract_info", extract)
+    assert len(list(open_playlist(session, "RDdQw4w9WgXcQ").entries)) == 1
+    assert asked == ["https://www.youtube.com/watch?v=dQw4w9WgXcQ&list=RDdQw4w9WgXcQ"]
+
+
+def test_a_shelf_lists_playlists(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [{"id": "PL" + "x" * 32, "title": "P"}, {"id": "dQw4w9WgXcQ", "title": "a video"}]
+    monkeypatch.setattr(session.client, "extract_info", lambda *_, **__: {"_type": "playlist", "entries": entries})
+    shelf = open_shelf(session, parse_channel("@x1x"), "playlists")
+    assert (shelf.name, [entry["id"] for entry in shelf.entries]) == ("playlists", ["PL" + "x" * 32])
+
+
+def test_a_page_that_was_read_is_not_asked_for_again(
+    session: Session, youtube: FakeYouTube, lists: FakeChannel
+) -> None:
+    youtube.fault("not-available", "/player.*VISIONOS", times=-1)
+    item = read_video(session, lists.videos[0].id)
+    assert (item.title, item.metrics.views) == (lists.videos[0].title, lists.videos[0].views)
+    assert len(youtube.requests) == 2
+
+
+def test_a_player_client_that_yt_dlp_does_not_know_is_named(
+    session_with: Callable[..., Session], youtube: FakeYouTube
+) -> None:
+    with pytest.raises(ConfigError, match=r"knows no client cobol\. Choose from .*visionos"):
+        session_with(**youtube.settings(), player_clients=["visionos", "cobol"])
+    assert session_with(**youtube.settings(), player_clients=["default", "-web"])

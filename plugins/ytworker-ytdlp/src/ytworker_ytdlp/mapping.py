@@ -16,6 +16,10 @@ ABBREVIATED_FROM = 1000
 Precision = Literal["exact", "rounded"]
 Info = Mapping[str, Any]
 
+MAX_TITLE, MAX_DESCRIPTION, MAX_TAGS = 1000, 20_000, 1000
+"""Characters, characters and tags that are kept. YouTube allows 100, 5,000 and 500 characters of tags in all; what is
+longer is no title, and ``extra.truncated`` names what was cut."""
+
 AVAILABILITY = {
     "public": "public",
     "unlisted": "unlisted",
@@ -39,7 +43,7 @@ def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
     views = _count(entry.get("view_count"))
     exact = listing.name in EXACT_LISTS and "description" in entry
     precision: Precision = "exact" if exact else "rounded"
-    return Item(
+    item = Item(
         source=SOURCE,
         id=entry["id"],
         url=watch_url(entry["id"]),
@@ -57,17 +61,18 @@ def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
         metrics=Metrics(views=views, precision=MetricPrecision(views=None if views is None else precision)),
         context=ItemContext(list=listing.name, rank=rank),
         extra=_present(
-            snippet=_text(entry.get("description")),
+            snippet=(_text(entry.get("description")) or "")[:MAX_DESCRIPTION] or None,
             concurrent_viewers=_count(entry.get("concurrent_view_count")),
             release_at=_rfc3339(entry.get("release_timestamp")),
         ),
     )
+    return _cut(item)
 
 
 def full_item(info: Info) -> Item:
     """Make an item of the full record of one video."""
     views, likes, comments = (_count(info.get(name)) for name in ("view_count", "like_count", "comment_count"))
-    return Item(
+    item = Item(
         source=SOURCE,
         id=info["id"],
         url=watch_url(info["id"]),
@@ -98,6 +103,16 @@ def full_item(info: Info) -> Item:
         ),
         extra=_extra(info),
     )
+    return _cut(item)
+
+
+def _cut(item: Item) -> Item:
+    """Shorten what no honest page holds, and say so."""
+    most = {"title": MAX_TITLE, "description": MAX_DESCRIPTION, "tags": MAX_TAGS}
+    long = {name: value[: most[name]] for name in most if len(value := getattr(item, name) or ()) > most[name]}
+    if not long:
+        return item
+    return item.model_copy(update={**long, "extra": {**item.extra, "truncated": sorted(long)}})
 
 
 def merged(listed: Item, full: Item) -> Item:

@@ -220,6 +220,12 @@ RULES: tuple[Rule, ...] = (
         patterns=(r"failed to parse json", r"exceeds the limit \(\d+ digits\)", r"maximum recursion depth"),
     ),
     Rule(
+        name="unreadable",
+        error_class=ErrorClass.SUSPECT,
+        hint="YouTube sends nothing like that: check the network and plugins.ytdlp.proxy. It is asked again once.",
+        types=frozenset({"UnreadableAnswerError"}),
+    ),
+    Rule(
         name="incomplete",
         error_class=ErrorClass.TRANSIENT,
         hint="The answer was cut or of an unknown shape; it is tried again. If it stays, update yt-dlp.",
