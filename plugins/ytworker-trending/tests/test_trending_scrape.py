@@ -337,6 +337,7 @@ def test_every_refusal_of_the_data_api_is_told_apart_by_its_reason(
         (({"error": {"message": "API key not valid. Please pass a valid API key."}}, 400), ConfigError),
         (("<html>oops</html>",), SuspectError),
         (("<html>oops</html>", 503), RetryableError),
+        (("<html>Blocked by your company</html>", 403), RetryableError),
         (({"items": [{"id": 5}, None]},), SuspectError),
     ],
 )

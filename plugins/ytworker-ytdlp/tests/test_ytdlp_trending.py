@@ -63,6 +63,16 @@ def test_a_chart(session: Session, youtube: FakeYouTube, videos: tuple[FakeVideo
     assert len(youtube.requests) == 1
 
 
+def test_a_chart_that_is_missing_once_is_there(
+    session: Session, youtube: FakeYouTube, videos: tuple[FakeVideo, ...]
+) -> None:
+    youtube.fault("http404", "charts")
+    assert len(read_chart(session, "music", "GB")) == len(videos[:3])
+    youtube.fault("http404", "charts", times=2)
+    with pytest.raises(GoneError):
+        read_chart(session, "music", "GB")
+
+
 def test_a_chart_that_a_country_lacks(session: Session, youtube: FakeYouTube) -> None:
     with pytest.raises(PermanentError, match="do not cover AQ, only these 61"):
         read_chart(session, "music", "AQ")

@@ -129,7 +129,7 @@ def _error(status: int, answer: Mapping[str, Any], source: str, now: datetime) -
         return QuotaError(msg, retry_after=seconds_to_reset(now), source=source)
     if reasons & _PACE or status == TOO_MANY:
         return ThrottledError(f"{why}: the key rests a while; the task goes on by itself", source=source)
-    if status >= SERVER_ERROR:
+    if status >= SERVER_ERROR or not error:  # the API says why it refuses; a proxy on the way does not
         return RetryableError(f"{why}: it is tried again", source=source)
     if reasons & _KEY or "API key not valid" in str(error.get("message")):
         msg = f"{why}: the key is not accepted. Check plugins.trending_scrape.api_key, or leave it out"

@@ -18,6 +18,7 @@ from ytworker_ytdlp.shorts import is_short
 Chart = Literal["music", "movies"]
 
 CHARTS_URL = "https://charts.youtube.com/youtubei/v1/browse?alt=json&prettyPrint=false"
+NOT_FOUND = 404
 CHART_TYPES: dict[Chart, str] = {"music": "TRENDING_VIDEOS", "movies": "TRENDING_MOVIES"}
 _COUNTRIES = """
 AE AR AT AU BE BO BR CA CH CL CO CR CZ DE DK DO EC EE EG ES FI FR GB GT HN HU ID IE IL IN IS IT JP KE KR LU MX NG NI NL
@@ -55,11 +56,7 @@ def read_chart(session: Session, chart: Chart, country: str) -> list[Item]:
         raise PermanentError(msg + " ".join(sorted(CHART_COUNTRIES)), source=session.source)
     subject = f"{chart} chart of {country}"
     with session.step(subject) as client:
-        from yt_dlp.networking import Request  # noqa: PLC0415 - loaded long since, by the client
-
-        request = Request(CHARTS_URL, data=_body(chart, country), headers=_HEADERS)
-        with client.urlopen(request) as response:
-            content = _content(json.loads(response.read()))
+        content = _content(json.loads(_ask(client, _body(chart, country))))
     _check_subject(session, content, chart, country)
     rows = [row for part in _list(content.get("videos")) for row in _list(part.get("videoViews"))]
     items = [item for row in rows if (item := _item(row, chart, country))]
@@ -67,6 +64,22 @@ def read_chart(session: Session, chart: Chart, country: str) -> list[Item]:
         msg = f"{subject}: the answer holds no video. It is asked again once; if it stays, the chart has changed"
         raise SuspectError(msg, source=session.source)
     return items
+
+
+def _ask(client: Any, body: bytes) -> bytes:
+    """Send the request; a 404, which YouTube's API gives once in a while for nothing, is asked for again at once."""
+    from yt_dlp.networking import Request  # noqa: PLC0415 - loaded long since, by the client
+    from yt_dlp.networking.exceptions import HTTPError  # noqa: PLC0415
+
+    request = Request(CHARTS_URL, data=body, headers=_HEADERS)
+    try:
+        with client.urlopen(request) as response:
+            return response.read()  # type: ignore[no-any-return]
+    except HTTPError as error:
+        if error.status != NOT_FOUND:
+            raise
+    with client.urlopen(request) as response:
+        return response.read()  # type: ignore[no-any-return]
 
 
 def _body(chart: Chart, country: str) -> bytes:
