@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from ytworker import errors, testing
 from ytworker.cli.app import _BUILTIN
@@ -18,13 +19,15 @@ from ytworker.model import ErrorClass
 from ytworker.pacing import PACES
 from ytworker.settings import RetrySettings, Settings
 from ytworker.testing.worker_conformance import vars_of
+from ytworker_keyword import KeywordParameters
+from ytworker_trending import TrendingParameters, TrendingSettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts)]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 SOURCES = [path for folder in ("core", "plugins", "examples", "tests") for path in (ROOT / folder).rglob("*.py")]
 
-TASK_TYPES = {"channel_scrape", "star_scrape"}
+TASK_TYPES = {"channel_scrape", "keyword_search", "star_scrape", "trending_scrape"}
 """Commands of plugins; their options come from the plugin's model."""
 
 
@@ -95,6 +98,24 @@ def test_the_pages_that_are_generated_are_up_to_date(name: str) -> None:
     module = generated()
     assert sorted(module.PAGES) == ["commands.md", "hooks.md", "settings.md"]
     assert (ROOT / "docs" / "reference" / name).read_text("utf-8") == module.PAGES[name]()
+
+
+@pytest.mark.parametrize(
+    ("page", "model"),
+    [
+        ("docs/reference/keyword-search.md", KeywordParameters),
+        ("docs/reference/trending-scrape.md", TrendingParameters),
+        ("docs/reference/trending-scrape.md", TrendingSettings),
+        ("plugins/ytworker-keyword/README.md", KeywordParameters),
+        ("plugins/ytworker-trending/README.md", TrendingParameters),
+        ("plugins/ytworker-trending/README.md", TrendingSettings),
+    ],
+)
+def test_every_parameter_and_every_choice_is_documented(page: str, model: type[BaseModel]) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    choices = [str(choice) for field in model.model_fields.values() for choice in get_args(field.annotation)]
+    named = [*model.model_fields, *(choice for choice in choices if choice.isidentifier())]
+    assert [name for name in named if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("name", [*LogEvent, *KEYS])

@@ -5,6 +5,7 @@ The recordings are not part of the repository; where they are not there, the fak
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -17,7 +18,8 @@ import pytest
 
 from running import Program
 
-RECORDINGS = Path(__file__).parents[2] / "shared" / "youtube-recordings"
+BESIDE = Path(__file__).parents[2] / "shared" / "youtube-recordings"
+RECORDINGS = Path(os.environ.get("YOUTUBE_RECORDINGS") or BESIDE)
 KINDS = {"channel", "channel_shorts", "channel_streams", "channel_error"}
 
 
@@ -25,13 +27,15 @@ def scenarios() -> Iterator[Any]:
     """Give every recorded listing of videos, shorts or streams."""
     index = RECORDINGS / "index.json"
     if not index.is_file():
-        yield pytest.param("", {}, marks=pytest.mark.skip(reason="the recordings are not beside this checkout"))
+        yield pytest.param("", {}, "", marks=pytest.mark.skip(reason="the recordings are not beside this checkout"))
         return
     for scenario in json.loads(index.read_text("utf-8"))["scenarios"]:
         if scenario["kind"] in KINDS:
             for url in scenario["urls"]:
                 expected = scenario["expect"].get("listing", {}).get(url)
-                yield pytest.param(url, expected, id=f"{scenario['name']}-{url.rpartition('youtube.com/')[2]}")
+                yield pytest.param(
+                    url, expected, scenario["kind"], id=f"{scenario['name']}-{url.rpartition('youtube.com/')[2]}"
+                )
 
 
 @dataclass
@@ -58,9 +62,9 @@ def replay() -> Iterator[Replay]:
             process.terminate()
 
 
-@pytest.mark.parametrize(("url", "expected"), list(scenarios()))
+@pytest.mark.parametrize(("url", "expected", "kind"), list(scenarios()))
 def test_the_program_prints_exactly_the_recorded_ids(
-    program: Program, replay: Replay, url: str, expected: dict[str, Any] | None
+    program: Program, replay: Replay, url: str, expected: dict[str, Any] | None, kind: str
 ) -> None:
     replay.control("reset")
     program.environment["YTWORKER_PLUGINS__YTDLP__PROXY"] = replay.proxy
@@ -75,6 +79,12 @@ def test_the_program_prints_exactly_the_recorded_ids(
     assert [entry for entry in log if entry["kind"] == "miss"] == []
     assert len(found) == wanted
     assert done.returncode == (0 if wanted else 1)
+    if not wanted:
+        (dead,) = json.loads(program("tasks", "list", "--json").stdout)
+        gone = kind == "channel_error"  # else there is neither a list nor a channel: asked again, ten minutes later
+        assert (dead["state"], dead["error_class"], dead["attempt"]) == (
+            ("dead", "gone", 1) if gone else ("scheduled", "suspect", 1)
+        )
     if expected:
         assert hashlib.sha1(" ".join(found).encode()).hexdigest() == expected["sha1"]  # noqa: S324 - the recordings' own digest
         assert len(log) <= expected["requests"]

@@ -13,7 +13,7 @@ from ytworker.plugins import apart
 
 pytest_plugins = ["plugin_fixtures"]
 
-OURS = {"channel_scrape", "metrics"}
+OURS = {"channel_scrape", "keyword_search", "metrics", "trending_scrape", "ytdlp"}
 """What other distributions of this repository bring, where they are installed beside the core."""
 
 TATTLE = "import pathlib; pathlib.Path(__file__).with_suffix('.imported').touch()"

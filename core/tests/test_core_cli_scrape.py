@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from plugin_helpers import ONE_ITEM, Program, Until, Zoo
+from ytworker.plugins.discovery import FIRST_PARTY
 
 pytest_plugins = ["plugin_fixtures"]
 
@@ -266,14 +267,17 @@ def test_a_plugin_that_turns_out_broken_leaves_the_task_to_wait(program: Program
 
 
 @pytest.mark.parametrize("command", ["scrape", "enqueue"])
-def test_an_unknown_type_says_what_there_is(program: Program, zoo: Zoo, command: str) -> None:
+def test_an_unknown_type_says_what_there_is(
+    program: Program, zoo: Zoo, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FIRST_PARTY, "kept_apart", "ytworker-apart")  # a first-party type that is surely not installed
     zoo.worker("demo")
     done = program(command, "dmeo")
     assert done.code == 2
     assert "demo" in done.err.replace("dmeo", "")
-    done = program(command, "trending_scrape")
+    done = program(command, "kept_apart")
     assert done.code == 2
-    assert "pip install ytworker-trending" in done.err
+    assert "pip install ytworker-apart" in done.err
 
 
 def test_what_a_plugin_prints_does_not_mix_with_the_data(program: Program, zoo: Zoo) -> None:

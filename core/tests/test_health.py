@@ -1,20 +1,24 @@
 """``health`` and ``doctor``: what supervisors and people are told, and when it is a failure."""
 
+import importlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from plugin_helpers import MakeService, Program, Zoo
+from plugin_helpers import MakeService, Program, Zoo, make_distribution
 from ytworker import doctor
 from ytworker.errors import StoreError
 from ytworker.health import Check, Status, clock, disk, liveness, overall, readiness
 from ytworker.model import SECOND, NewTask
+from ytworker.online import of_sites
+from ytworker.plugins.discovery import Policy
 from ytworker.queue import WorkerInfo
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.testing import FakeClock, MemoryQueue
@@ -214,3 +218,76 @@ def test_a_queue_that_cannot_be_opened_is_a_failure_that_is_told(
     told = json.loads(done.out)
     assert told["status"] == "failed"
     assert "not a queue of ytworker" in told["checks"][-1]["message"]
+
+
+# -- doctor --online
+
+CANARY = """
+from ytworker.context import Deferred
+def check(context):
+    context.budget("bird").acquire()
+    context.progress(1); context.sleep(0); context.cancelled
+    {body}
+"""
+
+
+@pytest.fixture
+def canary(zoo: Zoo) -> Callable[[str], None]:
+    """Install a distribution whose check has this body."""
+
+    def install(body: str) -> None:
+        code = CANARY.format(body=body)
+        module = f"birdsong_{zlib.crc32(code.encode()):x}"
+        declared = {"ytworker.checks": {"bird": module}}
+        make_distribution(zoo.folder, "bird-lib", entry_points=declared, modules={module: code})
+        importlib.invalidate_caches()
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("return f'it sings, {context.task.type}'", "ok", "it sings, bird"),
+        ("raise RuntimeError('silence')", "failed", "RuntimeError: silence"),
+        ("raise SystemExit(3)", "failed", "SystemExit: 3"),
+        ("context.suspect('hollow')", "failed", "hollow"),
+        ("context.checkpoint.save(1)", "failed", "RuntimeError: a check is no task, so it cannot checkpoint"),
+        ("context.enqueue('x', {})", "failed", "RuntimeError: a check is no task, so it cannot enqueue"),
+    ],
+)
+def test_a_canary_says_what_it_saw(
+    program: Program, canary: Callable[[str], None], body: str, status: str, said: str
+) -> None:
+    canary(body)
+    assert ask_sites(program) == [{"name": "online bird", "status": status, "message": said}]
+
+
+def test_a_canary_that_is_blocked_or_whose_source_rests_is_not_asked(
+    program: Program, canary: Callable[[str], None]
+) -> None:
+    canary("raise AssertionError")
+    assert program("sources", "pause", "bird").code == 0
+    (resting,) = ask_sites(program)
+    assert resting["status"] == "degraded"
+    assert "bird rests until" in resting["message"]
+    (blocked,) = ask_sites(program, "--block", "bird")
+    assert (blocked["status"], "blocked by you" in blocked["message"]) == ("degraded", True)
+
+
+def test_nothing_is_asked_unless_told_to(program: Program, canary: Callable[[str], None]) -> None:
+    canary("raise AssertionError")
+    assert "online" not in program("doctor", "--json").out
+
+
+def test_without_a_canary_there_is_nothing_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ytworker.online.discover", lambda *_: {})
+    (only,) = of_sites(Policy(), {}, [], NOW)
+    assert only == Check("online", Status.OK, "no installed plugin has anything to ask")
+
+
+def ask_sites(program: Program, *flags: str) -> list[dict[str, str]]:
+    """Run ``doctor --online`` without the canaries that happen to be installed: no test asks a real site."""
+    done = program("--block", "ytdlp", *flags, "doctor", "--online", "--json")
+    checks = json.loads(done.out)["checks"]
+    return [each for each in checks if each["name"].startswith("online") and each["name"] != "online ytdlp"]

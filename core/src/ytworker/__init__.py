@@ -10,6 +10,7 @@ from ytworker._version import __version__
 
 if TYPE_CHECKING:
     from ytworker.context import Budget, Cancelled, Checkpoint, Context, Deferred
+    from ytworker.derived import engagement_rate, like_ratio, views_per_day, views_per_hour
     from ytworker.errors import (
         BlockedError,
         ChildrenError,
@@ -84,8 +85,12 @@ _HOMES = {
     "ThrottledError": "errors",
     "WorkerPlugin": "hookspecs",
     "YtworkerError": "errors",
+    "engagement_rate": "derived",
     "hookimpl": "hookspecs",
+    "like_ratio": "derived",
     "open": "service",
+    "views_per_day": "derived",
+    "views_per_hour": "derived",
 }
 
 __all__ = [
@@ -127,8 +132,12 @@ __all__ = [
     "WorkerPlugin",
     "YtworkerError",
     "__version__",
+    "engagement_rate",
     "hookimpl",
+    "like_ratio",
     "open",
+    "views_per_day",
+    "views_per_hour",
 ]
 
 

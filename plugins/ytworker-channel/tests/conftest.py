@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ from ytworker_channel import ChannelParameters, YouTubeChannelWorker
 from ytworker_ytdlp import YtdlpSettings, close
 from ytworker_ytdlp.testing import DEFAULT_NOW, FakeYouTube
 
-RECORDINGS = Path(__file__).resolve().parents[3].parent / "shared" / "youtube-recordings"
+BESIDE = Path(__file__).resolve().parents[3].parent / "shared" / "youtube-recordings"
+RECORDINGS = Path(os.environ.get("YOUTUBE_RECORDINGS") or BESIDE)
 
 
 @pytest.fixture(scope="session")

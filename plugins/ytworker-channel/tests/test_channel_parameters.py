@@ -23,6 +23,7 @@ def test_defaults() -> None:
         "max_age_days": None,
         "depth": "full",
         "route": "auto",
+        "subtitles": [],
     }
 
 
@@ -49,6 +50,9 @@ def test_a_tab_in_the_address_sets_the_content_and_survives_the_queue() -> None:
         ({"route": "feed", "top_n": 16}, "lower --top-n"),
         ({"depth": "list", "max_age_days": 3, "route": "uploads"}, "--depth full or --route feed"),
         ({"depth": "list", "max_age_days": 3, "route": "tab", "content": "videos"}, "--depth full or --route feed"),
+        ({"depth": "list", "subtitles": ["en"]}, "these need --depth full"),
+        ({"subtitles": ["english!"]}, "match pattern"),
+        ({"subtitles": ["en"] * 11}, "at most 10"),
         ({"top_n": 0}, "greater than or equal to 1"),
         ({"top_n": 501}, "less than or equal to 500"),
         ({"max_age_days": 0}, "greater than or equal to 1"),

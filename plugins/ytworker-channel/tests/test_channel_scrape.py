@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ytworker import GoneError, Item, PermanentError, RetryableError, SuspectError, ThrottledError
+from ytworker import GoneError, Item, PermanentError, RetryableError, SuspectError, TaskError, ThrottledError
 from ytworker.context import Deferred
 from ytworker.testing import FakePort, collect, make_context
 from ytworker_channel import ChannelParameters, YouTubeChannelWorker
@@ -151,7 +151,7 @@ def test_a_few_old_ones_between_are_skipped(scrape: Scrape, nasa: FakeChannel, m
     read = worker_module.read_video_or_stub
     old = {nasa.videos[index].id for index in (0, 2, 3, 6, 7, 8)}
 
-    def aged(session: Any, video_id: str) -> Item:
+    def aged(session: Any, video_id: str, _subtitles: Any) -> Item:
         item = read(session, video_id)
         return item.model_copy(update={"published_at": DEFAULT_NOW - timedelta(days=900)}) if video_id in old else item
 
@@ -175,7 +175,7 @@ def verdicts(scrape: Scrape, youtube: FakeYouTube, monkeypatch: pytest.MonkeyPat
         for video_id, letter in drawn.items():
             youtube.update_video(video_id, state=states.get(letter, "ok"))
 
-        def aged(session: Any, video_id: str) -> Item:
+        def aged(session: Any, video_id: str, _subtitles: Any) -> Item:
             item = read(session, video_id)
             days = {"y": 1, "o": 450}.get(drawn[video_id])
             return item.model_copy(update={"published_at": days and DEFAULT_NOW - timedelta(days=days)})
@@ -276,6 +276,43 @@ def test_what_concerns_us_is_a_failure(
     youtube.fault(fault, "/player" if fault == "ratelimited" else "/watch", times=-1, after=3)
     with pytest.raises(error):
         scrape(channel_url=nasa.id)
+
+
+def test_a_list_marks_what_is_for_members_only(scrape: Scrape, youtube: FakeYouTube) -> None:
+    channel = youtube.add_channel("@Members", videos=3)
+    youtube.update_video(channel.videos[1].id, state="members_only")
+    items = scrape(channel_url=channel.id, depth="list")
+    assert [item.availability for item in items] == [None, "members_only", None]
+
+
+def test_a_long_list_is_checkpointed_page_by_page(scrape: Scrape, port: FakePort, nasa: FakeChannel) -> None:
+    items = scrape(channel_url=nasa.id, content="videos", depth="list", top_n=100)
+    assert [len(kept["seen"]) for kept in port.checkpoints] == [30, 60, 90]
+    again = scrape(channel_url=nasa.id, content="videos", depth="list", top_n=100, checkpoint=port.checkpoints[-1])
+    assert _ids(again) == _ids(items)[90:]
+    assert [item.context.rank for item in again] == list(range(91, 101))
+
+
+def test_one_unreadable_video_is_a_fact_and_two_in_a_row_are_a_failure(
+    scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel
+) -> None:
+    first, second = nasa.videos[:2]
+    youtube.fault("reshaped", f"/player.*{first.id}", times=-1)
+    items = scrape(channel_url=nasa.id, content="videos", top_n=3)
+    assert ["unavailable" in item.extra for item in items] == [True, False, False]
+    youtube.fault("reshaped", f"/player.*{second.id}", times=-1)
+    with pytest.raises(TaskError) as caught:
+        scrape(channel_url=nasa.id, content="videos", top_n=3)
+    assert caught.value.error_class == "bug"
+
+
+def test_an_only_video_that_is_unreadable_is_a_failure(
+    scrape: Scrape, youtube: FakeYouTube, nasa: FakeChannel, port: FakePort
+) -> None:
+    youtube.fault("reshaped", "/player", times=-1)
+    with pytest.raises(TaskError):
+        scrape(channel_url=nasa.id, content="videos", top_n=1)
+    assert port.checkpoints == []
 
 
 # --- empty, hollow, gone --------------------------------------------------------------------------------------------
@@ -380,14 +417,14 @@ def test_a_checkpoint_after_every_tenth_and_a_resume_that_asks_for_none_twice(
     youtube.fault("ratelimited", "/player", times=-1, after=12)
     with pytest.raises(ThrottledError):
         scrape(channel_url=nasa.id, top_n=25)
-    first = [video.id for video in nasa.uploads[:10]]
-    assert port.checkpoints == [{"seen": first}]
+    first = [video.id for video in nasa.uploads[:12]]
+    assert port.checkpoints == [{"seen": first[:10]}, {"seen": first}]  # the second before it ended early
     youtube.reset()
     rest = scrape(channel_url=nasa.id, top_n=25, checkpoint=port.checkpoints[-1])
-    assert _ids(rest) == [video.id for video in nasa.uploads[10:25]]
-    assert [item.context.rank for item in rest] == list(range(11, 26))
-    assert len(youtube.requests) == 2 + 2 * 15
-    assert len(port.checkpoints[-1]["seen"]) == 20
+    assert _ids(rest) == [video.id for video in nasa.uploads[12:25]]
+    assert [item.context.rank for item in rest] == list(range(13, 26))
+    assert len(youtube.requests) == 2 + 2 * 13
+    assert len(port.checkpoints[-1]["seen"]) == 22
 
 
 @pytest.mark.parametrize("checkpoint", [None, "x", {"seen": 5}, {"other": []}, {"seen": [5]}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from ytworker import Context
 
-RECORDINGS = Path(__file__).resolve().parents[3].parent / "shared" / "youtube-recordings"
+BESIDE = Path(__file__).resolve().parents[3].parent / "shared" / "youtube-recordings"
+RECORDINGS = Path(os.environ.get("YOUTUBE_RECORDINGS") or BESIDE)
 
 
 @pytest.fixture(scope="session")

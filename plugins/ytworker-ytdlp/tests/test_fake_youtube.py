@@ -671,7 +671,7 @@ def test_bad_faults_are_refused() -> None:
         youtube.fault("http999")
     with pytest.raises(ValueError, match="location"):
         youtube.fault("redirect")
-    assert len(FAULTS) == 19
+    assert len(FAULTS) == 22
 
 
 # --- the proxy -------------------------------------------------------------------------------------------------------

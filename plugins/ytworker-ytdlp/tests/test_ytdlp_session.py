@@ -124,12 +124,21 @@ def test_a_first_refusal_waits_five_seconds_and_goes_on(
     assert len(port.acquired) == len(youtube.requests)
 
 
-@pytest.mark.parametrize("fault", ["http429", "http403"])
+@pytest.mark.parametrize(
+    ("first", "second", "error", "match"),
+    [
+        ("http429", "http429", ThrottledError, "cools down"),
+        ("http403", "http403", ConfigError, "way of asking"),
+        ("http429", "http403", ThrottledError, "forbidden"),
+        ("http403", "http429", ThrottledError, "too many"),
+    ],
+)
 def test_a_second_refusal_in_one_attempt_is_a_verdict(
-    session: Session, youtube: FakeYouTube, port: FakePort, nasa: Any, fault: str
+    session: Session, youtube: FakeYouTube, port: FakePort, nasa: Any, first: str, second: str, error: Any, match: str
 ) -> None:
-    youtube.fault(fault, "youtubei", times=2, after=1)
-    with pytest.raises(ThrottledError, match="cools down") as caught:
+    youtube.fault(first, "youtubei", after=1)
+    youtube.fault(second, "youtubei", after=1)
+    with pytest.raises(error, match=match) as caught:
         _ids(session)
     assert caught.value.source == session.source
     assert caught.value.retry_after is None
@@ -202,7 +211,7 @@ def test_a_single_hiccup_is_tried_once_more_within_the_attempt(
     assert len(_ids(session)) == 65
 
 
-@pytest.mark.parametrize("fault", ["http500", "http503", "reset", "truncate", "incomplete", "not-json"])
+@pytest.mark.parametrize("fault", ["http500", "http503", "reset", "truncate", "incomplete"])
 def test_a_lasting_trouble_is_transient(session: Session, youtube: FakeYouTube, nasa: Any, fault: str) -> None:
     youtube.fault(fault, "browse", times=-1)
     with pytest.raises(RetryableError) as caught:

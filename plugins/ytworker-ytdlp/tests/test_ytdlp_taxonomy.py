@@ -127,7 +127,7 @@ def test_statuses(status: int, error_class: str) -> None:
         (SSLError("handshake"), "connection"),
         (TimeoutError("x"), "connection"),
         (ConnectionResetError("x"), "connection"),
-        (json.JSONDecodeError("Expecting value", "", 0), "incomplete"),
+        (json.JSONDecodeError("Expecting value", "", 0), "not_json"),
         (KeyError("contents"), "bug"),
     ],
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +21,8 @@ from ytworker_ytdlp import (
     NoSuchTabError,
     Session,
     listed_item,
+    open_playlist,
+    open_shelf,
     open_tab,
     open_uploads,
     parse_channel,
@@ -34,7 +34,6 @@ from ytworker_ytdlp.testing import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from ytworker_ytdlp.testing import FakeChannel, FakeYouTube
 
@@ -150,7 +149,7 @@ def test_what_is_no_list_is_suspect(session: Session, monkeypatch: pytest.Monkey
 def test_a_reference_is_followed_and_odd_entries_are_left_out(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entries = [{"id": "../x"}, "text", {"id": "dQw4w9WgXcQ"}, {"id": "dQw4w9WgXcQ"}, {}]
+    entries = [{"id": "../x"}, "text", {"id": "dQw4w9WgXcQ", "title": "T"}, {"id": "dQw4w9WgXcQ"}, {}]
     answers = iter([{"_type": "url", "ie_key": "YoutubeTab", "url": "x"}, {"_type": "playlist", "entries": entries}])
     monkeypatch.setattr(session.client, "extract_info", lambda *_, **__: next(answers))
     listing = open_tab(session, parse_channel("@x1x"), "videos")
@@ -160,7 +159,7 @@ def test_a_reference_is_followed_and_odd_entries_are_left_out(
 def test_u12_a_list_that_turns_in_circles_ends(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     def circle() -> Any:
         while True:
-            yield {"id": "dQw4w9WgXcQ"}
+            yield {"id": "dQw4w9WgXcQ", "title": "T"}
 
     monkeypatch.setattr(session.client, "extract_info", lambda *_, **__: {"_type": "playlist", "entries": circle()})
     assert len(list(open_tab(session, parse_channel("@x1x"), "videos").entries)) == 1
@@ -311,81 +310,54 @@ def test_subtitle_addresses_are_not_built(session: Session) -> None:
     assert session.client.get_info_extractor("Youtube")._SUBTITLE_FORMATS == ()
 
 
-# --- recorded answers -----------------------------------------------------------------------------------------------
+# --- playlists ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def replayed(replay: Any, session_with: Callable[..., Session]) -> Session:
-    return session_with(proxy=replay.proxy_url, ca_file=replay.ca_file)
+def test_any_playlist_is_a_list(session: Session, lists: FakeChannel) -> None:
+    listing = open_playlist(session, f"UU{lists.id[2:]}")
+    assert (listing.name, len(list(listing.entries))) == ("playlist", 215)
+    with pytest.raises(GoneError):
+        open_playlist(session, "PL" + "x" * 32)
 
 
-@pytest.fixture(scope="session")
-def scenarios(recordings: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((recordings / "index.json").read_text())["scenarios"]
-    return found
+@pytest.mark.parametrize("name", ["WL", "LL", "LLabcdefghijkl", "../x", "RDMM"])
+def test_u9_a_playlist_of_ones_own_is_not_opened(session: Session, port: Any, name: str) -> None:
+    with pytest.raises(ValueError, match=r"account|playlist id"):
+        open_playlist(session, name)
+    assert port.acquired == []
 
 
-def test_every_recorded_list_is_read_to_the_last_id(
-    replay: Any, replayed: Session, scenarios: list[dict[str, Any]]
+def test_a_mix_is_opened_by_its_video(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def extract(url: str, **_: Any) -> Any:
+        asked.append(url)
+        return {"_type": "playlist", "entries": iter([{"id": "dQw4w9WgXcQ", "title": "T"}])}
+
+    monkeypatch.setattr(session.client, "extract_info", extract)
+    assert len(list(open_playlist(session, "RDdQw4w9WgXcQ").entries)) == 1
+    assert asked == ["https://www.youtube.com/watch?v=dQw4w9WgXcQ&list=RDdQw4w9WgXcQ"]
+
+
+def test_a_shelf_lists_playlists(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [{"id": "PL" + "x" * 32, "title": "P"}, {"id": "dQw4w9WgXcQ", "title": "a video"}]
+    monkeypatch.setattr(session.client, "extract_info", lambda *_, **__: {"_type": "playlist", "entries": entries})
+    shelf = open_shelf(session, parse_channel("@x1x"), "playlists")
+    assert (shelf.name, [entry["id"] for entry in shelf.entries]) == ("playlists", ["PL" + "x" * 32])
+
+
+def test_a_page_that_was_read_is_not_asked_for_again(
+    session: Session, youtube: FakeYouTube, lists: FakeChannel
 ) -> None:
-    checked = 0
-    for scenario in scenarios:
-        for url, expected in scenario.get("expect", {}).get("listing", {}).items():
-            if not url.endswith(("/videos", "/shorts", "/streams")):
-                continue
-            before = len(replay.log)
-            channel = parse_channel(url)
-            listing = open_tab(replayed, channel, channel.tab)  # type: ignore[arg-type]
-            ids = [entry["id"] for entry in listing.entries]
-            assert hashlib.sha1(" ".join(ids).encode(), usedforsecurity=False).hexdigest() == expected["sha1"], url
-            assert len(replay.log) - before <= expected["requests"], url
-            assert listing.hollow == (not ids)
-            checked += 1
-    assert checked
+    youtube.fault("not-available", "/player.*VISIONOS", times=-1)
+    item = read_video(session, lists.videos[0].id)
+    assert (item.title, item.metrics.views) == (lists.videos[0].title, lists.videos[0].views)
+    assert len(youtube.requests) == 2
 
 
-def test_every_recorded_channel_error_is_gone(replayed: Session, scenarios: list[dict[str, Any]]) -> None:
-    urls = [url for scenario in scenarios if scenario["kind"] == "channel_error" for url in scenario["urls"]]
-    for url in urls:
-        with pytest.raises(GoneError, match="browser"):
-            open_tab(replayed, parse_channel(url), "videos")
-    assert urls
-
-
-def test_every_recorded_video_is_read_in_full(replayed: Session, scenarios: list[dict[str, Any]]) -> None:
-    for scenario in (scenario for scenario in scenarios if scenario["kind"] == "video"):
-        expected, told = scenario["expect"]["video"], scenario["expect"]["yt_dlp"]
-        item = read_video(replayed, expected["id"])
-        assert item.title == expected["title"]
-        assert item.author.id == expected["channel_id"]
-        assert item.metrics.views == expected["view_count"]
-        assert item.metrics.likes == expected["like_count"]
-        assert item.metrics.comments == told["comment_count"]
-        assert len(item.tags or ()) == expected["tags"]
-        assert item.published_at is not None
-        assert item.published_at.timestamp() == told["timestamp"]
-        assert item.availability == told["availability"]
-
-
-@pytest.mark.parametrize(
-    ("name", "error"),
-    [
-        ("video_private", GoneError),
-        ("video_unavailable", GoneError),
-        ("video_geo_blocked", RestrictedError),
-        ("video_members_only", RestrictedError),
-        ("video_bot_check", BlockedError),
-        ("page_429_captcha", ThrottledError),
-    ],
-)
-def test_recorded_refusals(
-    replayed: Session, scenarios: list[dict[str, Any]], name: str, error: type[TaskError]
+def test_a_player_client_that_yt_dlp_does_not_know_is_named(
+    session_with: Callable[..., Session], youtube: FakeYouTube
 ) -> None:
-    for scenario in (scenario for scenario in scenarios if scenario["name"] == name):
-        with pytest.raises(error):
-            read_video(replayed, scenario["urls"][0][-11:])
-
-
-def test_the_replays_certificate_needs_its_authority(replay: Any, session_with: Callable[..., Session]) -> None:
-    with pytest.raises(ConfigError):
-        open_tab(session_with(proxy=replay.proxy_url), parse_channel("@Gronkh"), "videos")
+    with pytest.raises(ConfigError, match=r"knows no client cobol\. Choose from .*visionos"):
+        session_with(**youtube.settings(), player_clients=["visionos", "cobol"])
+    assert session_with(**youtube.settings(), player_clients=["default", "-web"])

@@ -1,6 +1,7 @@
 """``ytworker doctor``: everything that may be odd here, in one list."""
 
 import time
+from typing import Annotated
 
 import typer
 
@@ -10,16 +11,23 @@ from ytworker.cli.lazy import make_app
 from ytworker.cli.state import State
 from ytworker.errors import YtworkerError
 from ytworker.health import DISK_FLOOR, Check, Status
+from ytworker.model import Microseconds
 from ytworker.plugins.registry import PluginRegistry
+from ytworker.service import Service
 
 app = make_app()
 
 
 @app.command()
-def doctor(ctx: typer.Context, disk_floor: Floor = DISK_FLOOR // MEGABYTE, json: Json = False) -> None:
+def doctor(
+    ctx: typer.Context,
+    disk_floor: Floor = DISK_FLOOR // MEGABYTE,
+    online: Annotated[bool, typer.Option("--online", help="Also ask the sites, a request or two each.")] = False,
+    json: Json = False,
+) -> None:
     """Look at versions, settings, plugins and the queue, and say what is odd. Exits with 1 if something is broken.
 
-    Plugins are not imported. The whole queue is read.
+    Plugins are not imported, but for the checks that --online asks for. The whole queue is read.
     """
     state: State = ctx.find_object(State) or State()
     now = time.time_ns() // 1000
@@ -32,6 +40,14 @@ def doctor(ctx: typer.Context, disk_floor: Floor = DISK_FLOOR // MEGABYTE, json:
         checks += looks.of_plugins(PluginRegistry(state.policy).infos(), looks.day_of(now))
         with state.service() as service:
             checks += looks.of_queue(service, now=now, disk_floor=disk_floor * MEGABYTE)
+            if online:
+                checks += _of_sites(state, service, now)
     except YtworkerError as error:
         checks.append(Check("queue", Status.FAILED, str(error)))
     report(checks, json=json)
+
+
+def _of_sites(state: State, service: Service, now: Microseconds) -> list[Check]:
+    from ytworker.online import of_sites  # noqa: PLC0415 - imports the checks of plugins, only where they are asked for
+
+    return [*of_sites(state.policy, state.settings.values.plugins, service.queue.sources(), now)]

@@ -42,6 +42,7 @@ class PluginKind(StrEnum):
     EXTENSION = "extension"
     QUEUE = "queue"
     COMMAND = "command"
+    CHECK = "check"
 
     @property
     def group(self) -> str:

@@ -62,27 +62,34 @@ def _from_tab(session: Session, channel: ChannelRef, tab: Tab, *, fall_back: boo
     try:
         listing = open_tab(session, channel, tab)
     except NoSuchTabError:
-        return Found(iter(()))
-    if not listing.hollow:
+        # Topic channels have videos and no tab of them; other kinds that are not shown are not there.
+        return _beside_the_tab(session, channel, tab) if fall_back and tab == "videos" else Found(iter(()))
+    if not listing.empty:
         return Found(_items(listing))
     if not fall_back:
         raise _hollow(session, f"{channel}/{tab}", "Try --route uploads")
     uploads = _uploads_or_none(session, resolve_channel(session, channel), tab)
-    if uploads is None or uploads.hollow:
+    if uploads is None or uploads.empty:
         raise _hollow(session, str(channel), "Try --route feed")
     return Found(_items(uploads))
 
 
+def _beside_the_tab(session: Session, channel: ChannelRef, tab: Tab) -> Found:
+    uploads = _uploads_or_none(session, resolve_channel(session, channel), tab)
+    return Found(_items(uploads) if uploads else iter(()))
+
+
 def _hollow(session: Session, subject: str, cure: str) -> SuspectError:
-    msg = f"{subject}: the page holds neither videos nor a channel, as those of age-restricted and topic channels do. "
-    return SuspectError(msg + cure, retry_after=LATER, source=session.source)
+    msg = f"{subject}: the page holds no videos, as those of age-restricted and topic channels do, and any page "
+    msg += f"after a change of YouTube's layout. {cure}"
+    return SuspectError(msg, retry_after=LATER, source=session.source)
 
 
 def _from_uploads(session: Session, channel: ChannelRef, content: Content) -> Found:
     facts = None if channel.channel_id else _facts(session, channel, content)
     channel_id = channel.channel_id or (facts.id if facts else None) or resolve_channel(session, channel)
     listing = _uploads_or_none(session, channel_id, content)
-    if listing is None or listing.hollow:
+    if listing is None or listing.empty:
         return _without_uploads(session, ChannelRef("id", channel_id), content)
     if facts and facts.id == channel_id:
         listing.channel = facts
@@ -106,13 +113,12 @@ def _without_uploads(session: Session, channel: ChannelRef, content: Content) ->
             listing = open_tab(session, channel, tab)
         except NoSuchTabError:
             continue
-        if listing.hollow:
+        if listing.empty:
             raise _hollow(session, str(channel), "Open it in a browser; if it shows videos, try --route feed")
         if content != "all":
             return Found(_items(listing))
-        if next(listing.entries, None) is not None:
-            msg = f"{channel}: its uploads list is missing though its tab {tab} holds videos. Try --content {tab}"
-            raise SuspectError(msg, retry_after=LATER, source=session.source)
+        msg = f"{channel}: its uploads list is missing though its tab {tab} holds videos. Try --content {tab}"
+        raise SuspectError(msg, retry_after=LATER, source=session.source)
     return Found(iter(()))
 
 

@@ -1,7 +1,7 @@
 """What a ``channel_scrape`` task may say."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,7 @@ from ytworker_ytdlp import FEED_LENGTH, ChannelRef, parse_channel
 Content = Literal["videos", "shorts", "streams", "all"]
 Depth = Literal["list", "full"]
 Route = Literal["auto", "tab", "uploads", "feed"]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$")]
 
 
 class ChannelParameters(BaseModel):
@@ -51,6 +52,14 @@ class ChannelParameters(BaseModel):
         examples=["uploads"],
     )
 
+    subtitles: list[Language] = Field(
+        default_factory=list,
+        max_length=10,
+        description="Languages whose subtitles become the item's text, the most wanted first; those that a person "
+        "wrote before automatic ones (one request more for each video that has any).",
+        examples=[["en", "de"]],
+    )
+
     @field_validator("channel_url")
     @classmethod
     def _check_channel(cls, value: str) -> str:
@@ -76,7 +85,11 @@ class ChannelParameters(BaseModel):
     def _sound(cls, data: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
         """Give the values, defaults included, of the fields that the error does not name."""
         wrong = {problem["loc"][0] for problem in error.errors() if problem["loc"]}
-        values = {name: data.get(name, field.default) for name, field in cls.model_fields.items() if name not in wrong}
+        values = {
+            name: data.get(name, field.get_default(call_default_factory=True))
+            for name, field in cls.model_fields.items()
+            if name not in wrong
+        }
         if "content" not in data and (tab := _tab(values)):
             values["content"] = tab
         return values
@@ -98,6 +111,8 @@ def _conflicts(values: Mapping[str, Any]) -> Iterator[str]:
         yield f"a feed holds {FEED_LENGTH} entries: lower --top-n, or choose --route uploads"
     if values.get("depth") == "list" and values.get("max_age_days") is not None and route in {"tab", "uploads"}:
         yield "lists carry no dates, so max_age_days needs --depth full or --route feed"
+    if values.get("depth") == "list" and values.get("subtitles"):
+        yield "lists carry no subtitles, so these need --depth full"
 
 
 def _tab(values: Mapping[str, Any]) -> str | None:

@@ -7,15 +7,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ytworker import Context, Item, PermanentError, PluginBase, SuspectError
+from ytworker import Context, Deferred, ErrorClass, Item, OfflineError, PermanentError, PluginBase, TaskError
 from ytworker_channel.lists import Found, open_list
 from ytworker_channel.parameters import ChannelParameters
 from ytworker_ytdlp import SECTION, Session, YtdlpSettings, close, merged, read_video_or_stub
 
 TASK_TYPE = "channel_scrape"
 CHECKPOINT_EVERY = 10
-SUSPECT = "suspect"
-"""Under this name ``extra`` says why the record of a video cannot be believed."""
+"""Videos in full, each of two requests or more."""
+CHECKPOINT_LISTED = 30
+"""Entries of a list: the shortest page of one."""
+ABOUT_ONE = frozenset({ErrorClass.TRANSIENT, ErrorClass.SUSPECT, ErrorClass.BUG})
+"""Failures that may be those of a single video's page."""
 PATIENCE = 3
 """So many too old videos in a row end a list; fewer are a premiere or a stream that stands out of order."""
 
@@ -30,7 +33,8 @@ class YouTubeChannelWorker(PluginBase):
 
     The route by which the list comes is chosen by :func:`ytworker_channel.plan.choose_route`. With ``depth=full`` each
     video's whole record follows, two requests for each; a video that is private, gone, for members only or not out yet
-    is given all the same, and ``availability`` or ``live_status`` says so.
+    is given all the same, and ``availability`` or ``live_status`` says so. So is one whose own page cannot be read
+    while those of others can: with what the list tells of it, and the reason as ``extra.unavailable``.
 
     Attributes:
         clock: Tells the time for ``max_age_days``.
@@ -59,8 +63,9 @@ class YouTubeChannelWorker(PluginBase):
 
         Args:
             params: What to scrape.
-            context: The task's context. With ``depth=full`` a checkpoint after every tenth video keeps
-                ``{"seen": [ids]}``; a later attempt does not ask for these again.
+            context: The task's context. A checkpoint after every tenth video in full, or every thirtieth of a list,
+                keeps ``{"seen": [ids]}``; a later attempt turns the pages again, because the list may have grown
+                meanwhile, but gives none of these twice and asks for none of them.
 
         Yields:
             Items, newest first; ``item.context`` names the list and the position in it.
@@ -68,7 +73,6 @@ class YouTubeChannelWorker(PluginBase):
         if not isinstance(params, ChannelParameters):
             params = ChannelParameters.model_validate(dict(params))
         context.expect(required=("title",), where=_is_there)
-        context.expect(identity=_is_itself)
         session = Session(context)
         cutoff = self._cutoff(params)
         found = open_list(session, params)
@@ -85,11 +89,6 @@ class YouTubeChannelWorker(PluginBase):
 def _is_there(item: Item) -> bool:
     """Tell whether a video can be seen, so that its list must name it."""
     return "unavailable" not in item.extra and item.availability in {None, "public"}
-
-
-def _is_itself(item: Item) -> bool:
-    """Tell whether the record of a video is its own, and whole; see :meth:`_Deep._read`."""
-    return SUSPECT not in item.extra
 
 
 def _is_old(item: Item, cutoff: datetime | None) -> bool:
@@ -109,12 +108,17 @@ def _refuse_short_feed(found: Found, params: ChannelParameters, cutoff: datetime
 
 def _listed(found: Found, params: ChannelParameters, context: Context, cutoff: datetime | None) -> Iterator[Item]:
     """Give the list's own items; only those of the feed have dates."""
+    seen = _seen(context.checkpoint.value)
     young = (item for item in found.items if not _is_old(item, cutoff))
     for done, item in enumerate(itertools.islice(young, params.top_n), 1):
         if context.cancelled:
             return
         context.progress(done, params.top_n, item.title)
-        yield item
+        if item.id not in seen:
+            yield item
+            seen[item.id] = None
+            if done < params.top_n and len(seen) % CHECKPOINT_LISTED == 0:
+                context.checkpoint.save({"seen": list(seen)})
 
 
 def _is_upcoming(item: Item) -> bool:
@@ -143,20 +147,38 @@ class _Deep:
         self._params = params
         self._cutoff = cutoff
         self._seen = _seen(session.context.checkpoint.value)
+        self._kept = len(self._seen)
         self._done = 0
         self._row = 0
         self._held: list[Item] = []
         self._last_young = False
+        self._read_any = bool(self._seen)
+        self._failure: TaskError | None = None
 
     def items(self, found: Found) -> Iterator[Item]:
-        """Give the full items; stop at the wanted number, at too many old ones, or when the task is cancelled."""
+        """Give the full items; stop at the wanted number, at too many old ones, or when the task is cancelled.
+
+        Whatever ends the attempt early leaves what is done in a checkpoint: a block after nine videos costs none.
+        """
+        try:
+            yield from self._wanted(found)
+        except (TaskError, Deferred):
+            self._keep()
+            raise
+        if self._failure is not None and not self._read_any:
+            raise self._failure
+
+    def _wanted(self, found: Found) -> Iterator[Item]:
         for item in self._young(found):
-            self._advance(item)
+            self._done += 1
+            self._context.progress(self._done, self._params.top_n, item.title)
             if item.id not in self._seen:
                 yield item
-                self._save(item.id)
+                self._seen[item.id] = None
             if self._done >= self._params.top_n:
                 return
+            if len(self._seen) >= self._kept + CHECKPOINT_EVERY:
+                self._keep()
 
     def _young(self, found: Found) -> Iterator[Item]:
         """Give what is young enough, in order; what an earlier attempt gave comes as it is listed."""
@@ -170,18 +192,29 @@ class _Deep:
         """Read one video, unless it was given before or its date in the list is too old already."""
         if listed.id in self._seen or _is_old(listed, self._cutoff):
             return listed
-        try:
-            return merged(listed, self._record(listed.id))
-        except SuspectError as error:  # kept apart, so that it does not take the other videos with it
-            return listed.model_copy(update={"extra": {**listed.extra, SUSPECT: str(error)}})
+        for _ in range(2):
+            try:
+                full = read_video_or_stub(self._session, listed.id, self._params.subtitles)
+            except TaskError as error:
+                failure = self._excused(error)
+            else:
+                self._read_any, self._failure = True, None
+                return merged(listed, full)
+        self._keep()  # without this one: another has to be read before it counts as its own trouble
+        self._failure = failure
+        self._context.logger.warning("%s; what the list tells of it is given instead", failure)
+        return listed.model_copy(update={"extra": {**listed.extra, "unavailable": str(failure)}})
 
-    def _record(self, video_id: str) -> Item:
-        """Ask for the full record; an answer that is hollow or about another video is asked for once more."""
-        try:
-            return read_video_or_stub(self._session, video_id)
-        except SuspectError:
-            self._context.logger.warning("video %s: the answer is suspect, asking once more", video_id)
-        return read_video_or_stub(self._session, video_id)
+    def _excused(self, error: TaskError) -> TaskError:
+        """Let a failure pass that may be one video's own, and raise every other.
+
+        A second video that fails right after the first proves that it is not the videos; a passing trouble is better
+        off with the engine, which waits before it tries again, until that did not help.
+        """
+        passing = error.error_class is ErrorClass.TRANSIENT and self._context.task.attempt == 1
+        if self._failure or passing or error.error_class not in ABOUT_ONE or isinstance(error, OfflineError):
+            raise error
+        return error
 
     def _settle(self, item: Item, *, given: bool) -> list[Item]:
         """Judge an item, and with it those that are held; give all that may go out now."""
@@ -198,13 +231,9 @@ class _Deep:
         held, self._held = self._held, []
         return [item for item in held if young or _is_upcoming(item)]
 
-    def _advance(self, item: Item) -> None:
-        self._done += 1
-        self._context.progress(self._done, self._params.top_n, item.title)
-
-    def _save(self, video_id: str) -> None:
-        self._seen[video_id] = None
-        if self._done < self._params.top_n and len(self._seen) % CHECKPOINT_EVERY == 0:
+    def _keep(self) -> None:
+        if len(self._seen) > self._kept and self._failure is None:
+            self._kept = len(self._seen)
             self._context.checkpoint.save({"seen": list(self._seen)})
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ytworker_ytdlp.channel_url import parse_channel
+    from ytworker_ytdlp.charts import CHART_COUNTRIES, read_chart
     from ytworker_ytdlp.errors import FeedMissingError, NoSuchTabError
     from ytworker_ytdlp.feed import FEED_LENGTH, Feed, parse_feed, read_feed
+    from ytworker_ytdlp.hubs import HUB_URLS, open_hub
     from ytworker_ytdlp.ids import (
         ChannelRef,
         check_channel_id,
@@ -21,55 +23,88 @@ if TYPE_CHECKING:
         uploads_id,
         watch_url,
     )
-    from ytworker_ytdlp.listing import ChannelFacts, Listing, open_tab, open_uploads, resolve_channel
+    from ytworker_ytdlp.listing import (
+        ChannelFacts,
+        Listing,
+        open_listing,
+        open_playlist,
+        open_shelf,
+        open_tab,
+        open_uploads,
+        resolve_channel,
+    )
     from ytworker_ytdlp.mapping import full_item, listed_item, merged
+    from ytworker_ytdlp.records import RecordReader
     from ytworker_ytdlp.rules import RULES, Rule
+    from ytworker_ytdlp.search import SearchPage, search_pages
+    from ytworker_ytdlp.search_filters import SearchFilters
     from ytworker_ytdlp.session import Session, close
     from ytworker_ytdlp.settings import SECTION, YtdlpSettings, identity
+    from ytworker_ytdlp.shorts import LONGEST_SHORT, is_short
+    from ytworker_ytdlp.subtitles import Track, choose_track, plain_text
     from ytworker_ytdlp.taxonomy import Verdict, judge
     from ytworker_ytdlp.video import read_video, read_video_or_stub
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CHART_COUNTRIES": "charts",
     "ChannelFacts": "listing",
     "ChannelRef": "ids",
     "FEED_LENGTH": "feed",
     "Feed": "feed",
     "FeedMissingError": "errors",
+    "HUB_URLS": "hubs",
+    "LONGEST_SHORT": "shorts",
     "Listing": "listing",
     "NoSuchTabError": "errors",
     "RULES": "rules",
+    "RecordReader": "records",
     "Rule": "rules",
     "SECTION": "settings",
+    "SearchFilters": "search_filters",
+    "SearchPage": "search",
     "Session": "session",
+    "Track": "subtitles",
     "Verdict": "taxonomy",
     "YtdlpSettings": "settings",
     "check_channel_id": "ids",
     "check_playlist_id": "ids",
     "check_video_id": "ids",
+    "choose_track": "subtitles",
     "close": "session",
     "feed_url": "ids",
     "full_item": "mapping",
     "identity": "settings",
+    "is_short": "shorts",
     "judge": "taxonomy",
     "listed_item": "mapping",
     "merged": "mapping",
+    "open_hub": "hubs",
+    "open_listing": "listing",
+    "open_playlist": "listing",
+    "open_shelf": "listing",
     "open_tab": "listing",
     "open_uploads": "listing",
     "parse_channel": "channel_url",
     "parse_feed": "feed",
+    "plain_text": "subtitles",
     "playlist_url": "ids",
+    "read_chart": "charts",
     "read_feed": "feed",
     "read_video": "video",
     "read_video_or_stub": "video",
     "resolve_channel": "listing",
+    "search_pages": "search",
     "uploads_id": "ids",
     "watch_url": "ids",
 }
 
 __all__ = [
+    "CHART_COUNTRIES",
     "FEED_LENGTH",
+    "HUB_URLS",
+    "LONGEST_SHORT",
     "RULES",
     "SECTION",
     "ChannelFacts",
@@ -78,30 +113,43 @@ __all__ = [
     "FeedMissingError",
     "Listing",
     "NoSuchTabError",
+    "RecordReader",
     "Rule",
+    "SearchFilters",
+    "SearchPage",
     "Session",
+    "Track",
     "Verdict",
     "YtdlpSettings",
     "__version__",
     "check_channel_id",
     "check_playlist_id",
     "check_video_id",
+    "choose_track",
     "close",
     "feed_url",
     "full_item",
     "identity",
+    "is_short",
     "judge",
     "listed_item",
     "merged",
+    "open_hub",
+    "open_listing",
+    "open_playlist",
+    "open_shelf",
     "open_tab",
     "open_uploads",
     "parse_channel",
     "parse_feed",
+    "plain_text",
     "playlist_url",
+    "read_chart",
     "read_feed",
     "read_video",
     "read_video_or_stub",
     "resolve_channel",
+    "search_pages",
     "uploads_id",
     "watch_url",
 ]

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import yt_dlp
+from yt_dlp.extractor.youtube._base import INNERTUBE_CLIENTS
 from yt_dlp.networking import Request
 
 from ytworker import ConfigError
 from ytworker_ytdlp.options import EXTRACTORS, options
 from ytworker_ytdlp.settings import YtdlpSettings, effective_proxy, identity
+from ytworker_ytdlp.subtitles import FORM
 from ytworker_ytdlp.transport import GuardedRH
 
 Send = Callable[[Any], Any]
@@ -59,6 +61,7 @@ class Client(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self.on_hop: Callable[[str], None] | None = None
         self._proxy = _checked(effective_proxy, settings)
         _check_ca(settings)
+        _check_clients(settings)
         os.environ["YTDLP_NO_PLUGINS"] = "1"
         super().__init__(options(settings, self._proxy, self.captured, _cookies(settings)))
         self._trim_subtitles()
@@ -89,6 +92,19 @@ class Client(yt_dlp.YoutubeDL):  # type: ignore[misc]
         extractor = self.get_info_extractor("Youtube")
         if hasattr(extractor, "_SUBTITLE_FORMATS"):
             extractor._SUBTITLE_FORMATS = ()  # noqa: SLF001 - no option turns it off
+
+    @contextlib.contextmanager
+    def with_subtitles(self) -> Iterator[None]:
+        """Build the addresses of subtitles for a while, in the one form that is read."""
+        extractor = self.get_info_extractor("Youtube")
+        usual = getattr(extractor, "_SUBTITLE_FORMATS", None)
+        if usual == ():
+            extractor._SUBTITLE_FORMATS = (FORM,)  # noqa: SLF001 - see _trim_subtitles
+        try:
+            yield
+        finally:
+            if usual == ():
+                extractor._SUBTITLE_FORMATS = usual  # noqa: SLF001 - likewise
 
     def forget(self) -> None:
         """Begin a new step: no warnings yet, and none suppressed because an earlier task had them too."""
@@ -125,6 +141,16 @@ def _check_ca(settings: YtdlpSettings) -> None:
     except OSError as error:
         msg = f"plugins.ytdlp.ca_file cannot be read as PEM certificates: {error.strerror or error}. Check its path"
         raise ConfigError(msg) from error
+
+
+def _check_clients(settings: YtdlpSettings) -> None:
+    """Refuse clients that yt-dlp does not know: it would warn, take others, and ask in a way that nobody chose."""
+    known = {name for name in INNERTUBE_CLIENTS if not name.startswith("_")}
+    unknown = sorted({name.removeprefix("-") for name in settings.player_clients} - known - {"default", "all"})
+    if unknown:
+        version = yt_dlp.version.__version__
+        msg = f"plugins.ytdlp.player_clients: yt-dlp {version} knows no client {', '.join(unknown)}. "
+        raise ConfigError(msg + f"Choose from {', '.join(sorted(known))}, or upgrade yt-dlp")
 
 
 def _cookies(settings: YtdlpSettings) -> io.StringIO | None:

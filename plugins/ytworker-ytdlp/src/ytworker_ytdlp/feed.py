@@ -12,6 +12,7 @@ from ytworker_ytdlp.listing import ChannelFacts
 from ytworker_ytdlp.mapping import SOURCE
 from ytworker_ytdlp.raising import to_error
 from ytworker_ytdlp.session import Session
+from ytworker_ytdlp.shorts import is_short
 from ytworker_ytdlp.taxonomy import judge
 
 FEED_LENGTH = 15
@@ -134,10 +135,18 @@ def _item(entry: ET.Element, kind: ListKind, rank: int) -> Item | None:
         author=_author(entry),
         published_at=_moment(_text(entry, f"{_ATOM}published")),
         thumbnail_url=_attribute(group, f"{_MEDIA}thumbnail", "url"),
-        is_short={"shorts": True, "videos": False}.get(kind),
+        is_short=is_short(listed=_listed_short(entry, kind)),
         metrics=Metrics(views=views, precision=MetricPrecision(views=None if views is None else "exact")),
         context=ItemContext(list="feed" if kind == "all" else f"feed:{kind}", rank=rank),
     )
+
+
+def _listed_short(entry: ET.Element, kind: ListKind) -> bool | None:
+    """Judge by the kind of list; in the mixed one shorts have addresses of their own."""
+    link = entry.find(f"{_ATOM}link")
+    if kind == "shorts" or (link is not None and "/shorts/" in link.get("href", "")):
+        return True
+    return False if kind == "videos" else None
 
 
 def _author(entry: ET.Element) -> Author:

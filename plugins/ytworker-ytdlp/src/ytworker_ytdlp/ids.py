@@ -8,12 +8,15 @@ from typing import Literal
 SITE = "https://www.youtube.com"
 
 Tab = Literal["videos", "shorts", "streams"]
+ShelfTab = Literal["playlists", "releases", "podcasts"]
 Kind = Literal["handle", "id", "user", "custom", "vanity"]
 ListKind = Literal["all", "videos", "shorts", "streams"]
 
 CHANNEL_ID = re.compile(r"UC[0-9A-Za-z_-]{22}")
 VIDEO_ID = re.compile(r"[0-9A-Za-z_-]{11}")
 PLAYLIST_ID = re.compile(r"(?:PL|UU|FL|EC|RD|UL|TL|PU|OLAK5uy_)[0-9A-Za-z_-]{10,80}")
+MIX_ID = re.compile(r"RD(?P<video>[0-9A-Za-z_-]{11})")
+"""A mix that YouTube makes around a video; it has no end."""
 PERSONAL_LISTS = frozenset({"LL", "LM", "WL", "HL", "RDMM", "SL", "FL"})
 UPLOADS_PREFIX: dict[ListKind, str] = {"all": "UU", "videos": "UULF", "shorts": "UUSH", "streams": "UULV"}
 _PREFIX: dict[Kind, str] = {"handle": "@", "id": "channel/", "user": "user/", "custom": "c/", "vanity": ""}
@@ -39,7 +42,7 @@ class ChannelRef:
         """The ``UC…`` id, where the reference is one."""
         return self.value if self.kind == "id" else None
 
-    def url(self, tab: Tab | None = None) -> str:
+    def url(self, tab: Tab | ShelfTab | None = None) -> str:
         """Build the address of the channel, or of one tab of it."""
         base = f"{SITE}/{_PREFIX[self.kind]}{urllib.parse.quote(self.value, safe='')}"
         return f"{base}/{tab}" if tab else base
@@ -81,8 +84,10 @@ def watch_url(video_id: str) -> str:
 
 
 def playlist_url(playlist_id: str) -> str:
-    """Build the address of a playlist."""
-    return f"{SITE}/playlist?list={check_playlist_id(playlist_id)}"
+    """Build the address of a playlist; that of a mix, which has no page of its own, is its first video's."""
+    if seed := MIX_ID.fullmatch(check_playlist_id(playlist_id)):
+        return f"{watch_url(seed['video'])}&list={playlist_id}"
+    return f"{SITE}/playlist?list={playlist_id}"
 
 
 def uploads_id(channel_id: str, kind: ListKind = "all") -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from ytworker import Author, Item, ItemContext, MetricPrecision, Metrics
 from ytworker_ytdlp.ids import CHANNEL_ID, SITE, watch_url
 from ytworker_ytdlp.listing import ChannelFacts, Listing
+from ytworker_ytdlp.shorts import is_short
 
 SOURCE = "youtube"
 ABBREVIATED_FROM = 1000
@@ -14,6 +15,10 @@ ABBREVIATED_FROM = 1000
 
 Precision = Literal["exact", "rounded"]
 Info = Mapping[str, Any]
+
+MAX_TITLE, MAX_DESCRIPTION, MAX_TAGS = 1000, 20_000, 1000
+"""Characters, characters and tags that are kept. YouTube allows 100, 5,000 and 500 characters of tags in all; what is
+longer is no title, and ``extra.truncated`` names what was cut."""
 
 AVAILABILITY = {
     "public": "public",
@@ -24,7 +29,7 @@ AVAILABILITY = {
     "needs_auth": "restricted",
 }
 LIVE_STATUS = frozenset({"not_live", "is_live", "is_upcoming", "was_live", "post_live"})
-EXACT_LISTS = frozenset({"videos", "streams", "search"})
+EXACT_LISTS = frozenset({"videos", "streams", "search", "hub:gaming", "hub:live", "hub:podcasts"})
 
 
 def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
@@ -38,7 +43,7 @@ def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
     views = _count(entry.get("view_count"))
     exact = listing.name in EXACT_LISTS and "description" in entry
     precision: Precision = "exact" if exact else "rounded"
-    return Item(
+    item = Item(
         source=SOURCE,
         id=entry["id"],
         url=watch_url(entry["id"]),
@@ -46,23 +51,28 @@ def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
         author=_author(entry, listing.channel),
         duration_seconds=_seconds(entry.get("duration")),
         thumbnail_url=_thumbnail(entry),
-        is_short=_listed_short(entry, listing.name),
+        is_short=is_short(
+            listed=_listed_short(entry, listing.name),
+            live_status=_live_status(entry),
+            duration_seconds=_seconds(entry.get("duration")),
+        ),
         live_status=_live_status(entry),
         availability=AVAILABILITY.get(str(entry.get("availability"))),
         metrics=Metrics(views=views, precision=MetricPrecision(views=None if views is None else precision)),
         context=ItemContext(list=listing.name, rank=rank),
         extra=_present(
-            snippet=_text(entry.get("description")),
+            snippet=(_text(entry.get("description")) or "")[:MAX_DESCRIPTION] or None,
             concurrent_viewers=_count(entry.get("concurrent_view_count")),
             release_at=_rfc3339(entry.get("release_timestamp")),
         ),
     )
+    return _cut(item)
 
 
 def full_item(info: Info) -> Item:
     """Make an item of the full record of one video."""
     views, likes, comments = (_count(info.get(name)) for name in ("view_count", "like_count", "comment_count"))
-    return Item(
+    item = Item(
         source=SOURCE,
         id=info["id"],
         url=watch_url(info["id"]),
@@ -74,7 +84,11 @@ def full_item(info: Info) -> Item:
         duration_seconds=_seconds(info.get("duration")),
         language=_language(info),
         thumbnail_url=_https(info.get("thumbnail")) or _thumbnail(info),
-        is_short=True if info.get("media_type") == "short" else None,
+        is_short=is_short(
+            page=_page_short(info),
+            live_status=_live_status(info),
+            duration_seconds=_seconds(info.get("duration")),
+        ),
         live_status=_live_status(info),
         availability=AVAILABILITY.get(str(info.get("availability"))),
         metrics=Metrics(
@@ -89,6 +103,16 @@ def full_item(info: Info) -> Item:
         ),
         extra=_extra(info),
     )
+    return _cut(item)
+
+
+def _cut(item: Item) -> Item:
+    """Shorten what no honest page holds, and say so."""
+    most = {"title": MAX_TITLE, "description": MAX_DESCRIPTION, "tags": MAX_TAGS}
+    long = {name: value[: most[name]] for name in most if len(value := getattr(item, name) or ()) > most[name]}
+    if not long:
+        return item
+    return item.model_copy(update={**long, "extra": {**item.extra, "truncated": sorted(long)}})
 
 
 def merged(listed: Item, full: Item) -> Item:
@@ -99,6 +123,7 @@ def merged(listed: Item, full: Item) -> Item:
     if full.description is not None:
         known["extra"].pop("snippet", None)
     known["context"] = listed.context
+    known["is_short"] = is_short(page=full.is_short, listed=listed.is_short, live_status=full.live_status)
     known["metrics"] = _merged_metrics(listed.metrics, full.metrics)
     return listed.model_copy(update=known)
 
@@ -136,6 +161,11 @@ def _listed_short(entry: Info, list_name: str) -> bool | None:
     if list_name in {"shorts", "uploads:shorts"} or "/shorts/" in str(entry.get("url")):
         return True
     return False if list_name in {"videos", "uploads:videos"} else None
+
+
+def _page_short(info: Info) -> bool | None:
+    """Read what the page says. Without its facts, the category being one, yt-dlp's ``media_type`` is but a guess."""
+    return {"short": True, "video": False}.get(str(info.get("media_type"))) if info.get("categories") else None
 
 
 def _live_status(info: Info) -> str | None:

@@ -37,7 +37,7 @@ def options(settings: YtdlpSettings, proxy: str, logger: Any, cookies: Any) -> d
         "logger": logger,
         "skip_download": True,
         "simulate": True,
-        "noplaylist": True,
+        "noplaylist": False,
         "cachedir": False,
         "allowed_extractors": list(EXTRACTORS),
         "enable_file_urls": False,

@@ -212,13 +212,25 @@ RULES: tuple[Rule, ...] = (
         patterns=(r"timed out", r"connection reset", r"remote end closed", r"bytes read, .* expected"),
     ),
     Rule(
+        name="not_json",
+        error_class=ErrorClass.SUSPECT,
+        hint="Another page, or garbage, came in place of an answer. It is asked again once; if it stays, open the "
+        "address in a browser and update yt-dlp.",
+        types=frozenset({"JSONDecodeError", "RecursionError", "UnicodeDecodeError"}),
+        patterns=(r"failed to parse json", r"exceeds the limit \(\d+ digits\)", r"maximum recursion depth"),
+    ),
+    Rule(
+        name="unreadable",
+        error_class=ErrorClass.SUSPECT,
+        hint="YouTube sends nothing like that: check the network and plugins.ytdlp.proxy. It is asked again once.",
+        types=frozenset({"UnreadableAnswerError"}),
+    ),
+    Rule(
         name="incomplete",
         error_class=ErrorClass.TRANSIENT,
         hint="The answer was cut or of an unknown shape; it is tried again. If it stays, update yt-dlp.",
-        types=frozenset({"JSONDecodeError"}),
         patterns=(
             r"incomplete data received",
-            r"failed to parse json",
             r"unable to recognize tab page",
             r"incomplete yt initial data",
             r"failed to extract any player response",

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ytworker import Context, OfflineError, SuspectError, TaskError, ThrottledError
+from ytworker import ConfigError, Context, OfflineError, SuspectError, TaskError, ThrottledError
 from ytworker_ytdlp.guard import url_problem
+from ytworker_ytdlp.pages import copied, held
 from ytworker_ytdlp.raising import offline_error, offline_reason, to_error
 from ytworker_ytdlp.settings import SECTION, YtdlpSettings
 from ytworker_ytdlp.taxonomy import chain, judge
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from ytworker_ytdlp.client import Client
 
 PAUSE = 5.0
+MAX_REQUESTS = 20
+"""So many requests in one step, usually of one to five, mean that the answers lead in a circle."""
 TOO_MANY, FORBIDDEN = 429, 403
+REFUSALS = {TOO_MANY: "too many requests", FORBIDDEN: "forbidden"}
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +72,11 @@ class Session:
         settings = section if isinstance(section, YtdlpSettings) else YtdlpSettings()
         self.client = client_for(settings)
         self.source = self.client.source
-        self._paused = False
+        self._refused: set[int] = set()
         self._verdict: TaskError | None = None
         self._failures: list[BaseException] = []
+        self._sent = 0
+        self._pages: dict[str, Any] | None = None
 
     @property
     def failures(self) -> tuple[BaseException, ...]:
@@ -89,7 +95,7 @@ class Session:
         Raises:
             TaskError: In the class that the taxonomy gives.
         """
-        client, self._failures = self.client, []
+        client, self._failures, self._sent = self.client, [], 0
         before = client.gate, client.on_hop
         client.gate, client.on_hop = self._send, self._spend
         client.forget()
@@ -103,6 +109,15 @@ class Session:
             client.gate, client.on_hop = before
         if self._verdict is not None:
             raise self._verdict
+
+    @contextlib.contextmanager
+    def each_page_once(self) -> Iterator[None]:
+        """Keep the pages that are read meanwhile, and answer from them when yt-dlp asks for one again."""
+        self._pages = {}
+        try:
+            yield
+        finally:
+            self._pages = None
 
     def _translate(self, error: Exception, subject: str) -> TaskError:
         if self._verdict is not None:
@@ -141,15 +156,30 @@ class Session:
         """Let one request out: checked, paid for, and with the answers that concern the identity understood."""
         if problem := url_problem(request.url):
             raise self._remember(SuspectError(f"a request was refused: {problem}", source=self.source))
+        if self._pages is not None and request.url in self._pages:
+            return copied(self._pages[request.url])
         while True:
             if self._verdict is not None:  # yt-dlp may have swallowed it: whoever refused us is not asked again
                 raise self._verdict
+            self._count()
             try:
                 with self.context.budget(self.source).request():
-                    return send(request.copy())
+                    return self._kept(request, send(request.copy()))
             except Exception as error:  # noqa: BLE001 - judged, and raised unless it is worth one more try
                 self._failures.append(error)
                 self._judge_request(error, request.url)
+
+    def _kept(self, request: Any, response: Any) -> Any:
+        if self._pages is None or request.method != "GET":
+            return response
+        self._pages[request.url] = held(response)
+        return copied(self._pages[request.url])
+
+    def _count(self) -> None:
+        self._sent += 1
+        if self._sent > MAX_REQUESTS:
+            msg = f"{MAX_REQUESTS} requests brought nothing: the answers lead in a circle. It is asked again once"
+            raise self._remember(SuspectError(msg, source=self.source))
 
     def _judge_request(self, error: Exception, url: str) -> None:
         """Return to send again, or raise: our verdict where it is about us, else the error for yt-dlp to handle."""
@@ -163,17 +193,23 @@ class Session:
         """Wait once where the answer names no time; the second refusal is a verdict."""
         header = getattr(getattr(error, "response", None), "headers", {}).get("Retry-After")
         seconds = retry_after(header)
-        if seconds is None and not self._paused:
-            self._paused = True
+        if seconds is None and not self._refused:
+            self._refused.add(status)
             logger.info("%s: HTTP %d, waiting %.0f s before one more try", self.source, status, PAUSE)
             self.context.sleep(PAUSE)
             return
-        msg = f"{self.source}: YouTube answered HTTP {status}, too many requests. The source cools down; "
+        if status == FORBIDDEN and status in self._refused:
+            raise self._remember(self._forbidden()) from error
+        msg = f"{self.source}: YouTube answered HTTP {status}, {REFUSALS[status]}. The source cools down; "
         msg += "the task goes on by itself"
-        if status == FORBIDDEN:
-            msg = f"{self.source}: YouTube answered HTTP 403 to the API. The source cools down; if it happens again, "
-            msg += "check plugins.ytdlp (proxy, cookie_file, player_clients)"
         raise self._remember(ThrottledError(msg, retry_after=seconds, source=self.source)) from error
+
+    def _forbidden(self) -> ConfigError:
+        msg = (
+            f"{self.source}: YouTube answered HTTP 403 to its API twice: it refuses this way of asking, not its pace. "
+        )
+        msg += "Upgrade yt-dlp, or change plugins.ytdlp (player_clients, proxy, cookie_file); the source waits for that"
+        return ConfigError(msg, source=self.source)
 
     def _refusal(self, error: Exception) -> TaskError | None:
         names = {type(cause).__name__ for cause in chain(error)}

@@ -22,6 +22,7 @@ _NOISE = (
     re.compile(r"(?i)^unable to download (?:api page|webpage|json metadata):\s*"),
     re.compile(r"(?is)[;,.]?\s*please report this issue on.*$"),
     re.compile(r"(?is)\s*\(caused by .*$"),
+    re.compile(r"(?i)\.?\s*retrying \(\d+/\d+\).*$"),
     re.compile(r"(?is)\.?\s*use --cookies.*$"),
     re.compile(r"(?is)\.?\s*if the owner of this video has granted.*$"),
     re.compile(r"(?is)\.?\s*you might want to use a vpn.*$"),

@@ -18,6 +18,7 @@ from yt_dlp.networking import _urllib as ytdlp_urllib
 from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 
 from ytworker_ytdlp.guard import MAX_REDIRECTS, address_problem, url_problem
+from ytworker_ytdlp.limits import ENCODINGS, LimitedHTTPHandler
 
 ERROR_BODY = 65_536
 """So much of an error's body is kept for yt-dlp, which looks for YouTube's own words in it."""
@@ -81,7 +82,7 @@ def _connection(base: type[Any], source_address: str | None, *args: Any, **kwarg
     return connection  # type: ignore[no-any-return]
 
 
-class GuardedHTTPHandler(ytdlp_urllib.HTTPHandler):  # type: ignore[misc]
+class GuardedHTTPHandler(LimitedHTTPHandler):
     """Direct connections to public addresses only; plain http is never spoken."""
 
     def https_open(self, req: Any) -> Any:
@@ -123,10 +124,7 @@ def _detached(response: Any) -> Any:
 
 
 class GuardedRH(ytdlp_urllib.UrllibRH):  # type: ignore[misc]
-    """The only request handler: urllib, because nothing else lets every hop and address be checked.
-
-    A cap on the size of an answer belongs into ``_send``, around the response that it gives.
-    """
+    """The only request handler: urllib, because nothing else lets every hop, address and answer be checked."""
 
     RH_NAME = "guarded"
     _SUPPORTED_URL_SCHEMES = ("https",)
@@ -144,6 +142,9 @@ class GuardedRH(ytdlp_urllib.UrllibRH):  # type: ignore[misc]
         except HTTPError as error:
             raise HTTPError(_detached(error.response), redirect_loop=error.redirect_loop) from error
 
+    def _prepare_headers(self, _: Any, headers: Any) -> None:
+        headers.setdefault("Accept-Encoding", ", ".join(ENCODINGS))
+
     def _make_sslcontext(self, legacy_ssl_support: bool | None = None) -> ssl.SSLContext:
         context: ssl.SSLContext = super()._make_sslcontext(legacy_ssl_support=legacy_ssl_support)
         if self.verify:
@@ -156,7 +157,7 @@ class GuardedRH(ytdlp_urllib.UrllibRH):  # type: ignore[misc]
         self, proxies: Any, cookiejar: Any, legacy_ssl_support: bool | None = None
     ) -> urllib.request.OpenerDirector:
         opener = urllib.request.OpenerDirector()
-        http_handler = GuardedHTTPHandler if self._direct else ytdlp_urllib.HTTPHandler
+        http_handler = GuardedHTTPHandler if self._direct else LimitedHTTPHandler
         context = self._make_sslcontext(legacy_ssl_support=legacy_ssl_support)
         for handler in (
             ytdlp_urllib.ProxyHandler({} if self._direct else proxies),

@@ -1,5 +1,6 @@
 """One video, in full: its page and one player answer, two requests."""
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ytworker import Item, RestrictedError, RetryableError, SuspectError, TaskError
@@ -7,6 +8,7 @@ from ytworker_ytdlp.ids import check_video_id, watch_url
 from ytworker_ytdlp.mapping import SOURCE, full_item
 from ytworker_ytdlp.raising import to_error
 from ytworker_ytdlp.session import Session
+from ytworker_ytdlp.subtitles import with_text
 from ytworker_ytdlp.taxonomy import Verdict, judge
 
 
@@ -16,19 +18,25 @@ class _RefusedVideo(Exception):  # noqa: N818 - carries a verdict out of a step,
         self.verdict = verdict
 
 
-def read_video(session: Session, video_id: str) -> Item:
+def read_video(session: Session, video_id: str, subtitles: Sequence[str] = ()) -> Item:
     """Read the full record of one video.
+
+    Args:
+        session: The session at work.
+        video_id: Which video.
+        subtitles: Languages, the most wanted first, whose subtitles become ``text``; see
+            :func:`ytworker_ytdlp.choose_track`. One request more where there are any.
 
     Raises:
         TaskError: In the class of what happened: gone, restricted, not_yet, throttled, transient and so on.
     """
     try:
-        return _video(session, check_video_id(video_id))
+        return _video(session, check_video_id(video_id), subtitles)
     except _RefusedVideo as refused:
         raise to_error(refused.verdict, subject=f"video {video_id}", source=session.source) from refused
 
 
-def read_video_or_stub(session: Session, video_id: str) -> Item:
+def read_video_or_stub(session: Session, video_id: str, subtitles: Sequence[str] = ()) -> Item:
     """Read the full record of one video of a list, where "not there for us" is a fact about it and no failure.
 
     A video that is gone, private, restricted or not out yet gives an item with its id, ``availability`` or
@@ -38,7 +46,7 @@ def read_video_or_stub(session: Session, video_id: str) -> Item:
         TaskError: What concerns the identity, the network or the extraction.
     """
     try:
-        return _video(session, check_video_id(video_id))
+        return _video(session, check_video_id(video_id), subtitles)
     except _RefusedVideo as refused:
         if refused.verdict.rule.availability is None:
             raise to_error(refused.verdict, subject=f"video {video_id}", source=session.source) from refused
@@ -58,7 +66,22 @@ def stub(video_id: str, verdict: Verdict) -> Item:
     )
 
 
-def _video(session: Session, video_id: str) -> Item:
+def _video(session: Session, video_id: str, subtitles: Sequence[str]) -> Item:
+    if not subtitles:
+        return full_item(_record(session, video_id))
+    with session.client.with_subtitles():
+        info = _record(session, video_id)
+    return with_text(session, full_item(info), info, subtitles)
+
+
+def _record(session: Session, video_id: str) -> dict[str, Any]:
+    with session.each_page_once():
+        info = _confirmed(session, video_id)
+    _check(session, info, video_id)
+    return info
+
+
+def _confirmed(session: Session, video_id: str) -> dict[str, Any]:
     unsure: _RefusedVideo | None = None
     try:
         info = _extract(session, video_id)
@@ -67,10 +90,7 @@ def _video(session: Session, video_id: str) -> Item:
             raise
         unsure = refused
     # Not inside the handler: yt-dlp takes whatever exception is being handled for the cause of its own.
-    if unsure is not None:
-        info = _confirm(session, video_id, unsure)
-    _check(session, info, video_id)
-    return full_item(info)
+    return info if unsure is None else _confirm(session, video_id, unsure)
 
 
 def _extract(session: Session, video_id: str) -> dict[str, Any]:
@@ -91,7 +111,7 @@ def _extract(session: Session, video_id: str) -> dict[str, Any]:
 
 
 def _confirm(session: Session, video_id: str, refused: _RefusedVideo) -> dict[str, Any]:
-    """Ask the web page alone: app clients call public videos made for kids "not available".
+    """Ask the web page alone, which is here already: app clients call public videos made for kids "not available".
 
     A page that tells title, channel and time of publication is that of a public video; anything less confirms.
     """

@@ -60,6 +60,21 @@ class ItemTests(Suite):
         assert (found["first_seen_at"], found["last_changed_at"]) == (first, first)
         assert found["last_seen_at"] == rfc3339(clock())
 
+    def test_a_rounded_count_replaces_an_exact_one_only_where_it_contradicts_it(self, queue: TaskQueue) -> None:
+        scrape(queue, item(metrics=Metrics(views=1_234_567, precision=MetricPrecision(views="exact"))))
+        scrape(queue, item(metrics=Metrics(views=1_200_000, precision=MetricPrecision(views="rounded"))))
+        (found,) = queue.items(ItemFilter())
+        assert (found["metrics"]["views"], found["metrics"]["precision"]["views"]) == (1_234_567, "exact")
+        scrape(queue, item(metrics=Metrics(views=3_400_000, precision=MetricPrecision(views="rounded"))))
+        (found,) = queue.items(ItemFilter())
+        assert (found["metrics"]["views"], found["metrics"]["precision"]["views"]) == (3_400_000, "rounded")
+
+    def test_the_reason_of_an_availability_goes_with_it(self, queue: TaskQueue) -> None:
+        scrape(queue, item(availability="restricted", extra={"unavailable": "confirm your age"}))
+        scrape(queue, item(availability="public"))
+        (found,) = queue.items(ItemFilter())
+        assert (found["availability"], found["extra"]) == ("public", {})
+
     def test_an_item_has_changed_when_its_texts_have(self, queue: TaskQueue, clock: FakeClock) -> None:
         scrape(queue, item(title="one", metrics=Metrics(views=1)))
         clock.advance(1)

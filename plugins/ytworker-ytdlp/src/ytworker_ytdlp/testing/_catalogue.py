@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from ytworker_ytdlp.testing._dice import Dice
-from ytworker_ytdlp.testing._records import ChannelFacts, FakeChannel, FakeVideo, Kind, newest_first
+from ytworker_ytdlp.testing._records import ChannelFacts, FakeChannel, FakeVideo, Kind, SearchQuirks, newest_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +34,8 @@ class Catalogue:
         self._channels: dict[str, FakeChannel] = {}
         self._names: dict[str, str] = {}
         self._videos: dict[str, FakeVideo] = {}
+        self._trending: dict[str, tuple[str, ...]] = {}
+        self._quirks: dict[str, SearchQuirks] = {}
 
     def put_channel(self, facts: ChannelFacts, names: Iterable[str] = ()) -> FakeChannel:
         """Add a channel, or replace its facts and keep its uploads."""
@@ -93,6 +95,22 @@ class Catalogue:
             listed = [video for video in listed if video.kind == kind]
         # YouTube makes such a list with its first entry.
         return (channel, listed) if listed else None
+
+    def put_trending(self, name: str, video_ids: Iterable[str]) -> None:
+        """Say what a hub (``gaming``) or chart (``music GB``, ``api GB``) holds, in order."""
+        self._trending[name] = tuple(video_ids)
+
+    def trending(self, name: str) -> list[FakeVideo]:
+        """Return what a hub or chart holds."""
+        return [self._videos[video_id] for video_id in self._trending.get(name, ())]
+
+    def put_quirks(self, query: str, quirks: SearchQuirks) -> None:
+        """Say how a query misbehaves."""
+        self._quirks[query] = quirks
+
+    def quirks(self, query: str) -> SearchQuirks:
+        """Return how a query misbehaves; most do not."""
+        return self._quirks.get(query, SearchQuirks())
 
     def search(self, query: str) -> list[FakeVideo]:
         """Return the videos whose title or tags hold every word of the query, best match first."""

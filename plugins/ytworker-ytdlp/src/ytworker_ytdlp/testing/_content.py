@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ytworker_ytdlp.testing._catalogue import Catalogue
 from ytworker_ytdlp.testing._dice import make_channel, make_video, publication_times
-from ytworker_ytdlp.testing._records import ChannelFacts, FakeChannel, FakeVideo, Kind
+from ytworker_ytdlp.testing._records import ChannelFacts, FakeChannel, FakeVideo, Kind, SearchQuirks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
+
+    from ytworker_ytdlp.testing._trending import Chart, Hub
 
 _BETWEEN_UPLOADS = timedelta(hours=9)
 _LONE_CHANNEL = "@fake-uploader"
@@ -131,6 +133,22 @@ class Content:
     def search(self, query: str) -> list[FakeVideo]:
         """Return what a search for videos finds, in its order: each word must be in the title or the tags."""
         return self._catalogue.search(query)
+
+    def set_hub(self, hub: Hub, videos: Iterable[FakeVideo]) -> None:
+        """Say what a hub shows, in order; one without videos is not there."""
+        self._catalogue.put_trending(hub, [video.id for video in videos])
+
+    def set_chart(self, chart: Chart, country: str, videos: Iterable[FakeVideo]) -> None:
+        """Say what a chart of charts.youtube.com holds, in order; one without videos is not there."""
+        self._catalogue.put_trending(f"{chart} {country}", [video.id for video in videos])
+
+    def set_api_chart(self, country: str, videos: Iterable[FakeVideo]) -> None:
+        """Say what the Data API's chart of most popular videos holds, in order."""
+        self._catalogue.put_trending(f"api {country}", [video.id for video in videos])
+
+    def search_behaves(self, query: str, **quirks: Any) -> None:
+        """Let a query misbehave, by the fields of `SearchQuirks`; without any it behaves again."""
+        self._catalogue.put_quirks(query, SearchQuirks(**quirks))
 
 
 def _next_moment(channel: FakeChannel, now: datetime) -> datetime:

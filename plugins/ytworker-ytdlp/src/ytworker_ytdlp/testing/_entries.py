@@ -37,7 +37,9 @@ def tab_entry(video: FakeVideo, now: datetime) -> Json:
 
 
 def search_entry(video: FakeVideo, now: datetime) -> Json:
-    """Show a video among search results: as on a tab, and with its channel."""
+    """Show a video among search results, in the layout of its channel: as on a tab, and with its channel."""
+    if video.channel.layout == "lockupViewModel":
+        return lockup_entry(video, now)
     owner = _owner(video)
     return {
         "videoRenderer": {
@@ -47,6 +49,17 @@ def search_entry(video: FakeVideo, now: datetime) -> Json:
             "longBylineText": owner,
         },
     }
+
+
+def grid_entry(video: FakeVideo, now: datetime) -> Json:
+    """Show a video in the grid of a hub: as on a tab, with its channel and without a description."""
+    shown = {name: value for name, value in _renderer(video, now).items() if name != "descriptionSnippet"}
+    return {"gridVideoRenderer": {**shown, "shortBylineText": _owner(video)}}
+
+
+def lockup_entry(video: FakeVideo, now: datetime) -> Json:
+    """Show a video in the layout of 2026, in a list of several channels."""
+    return {"lockupViewModel": _lockup(video, now)}
 
 
 def playlist_entry(video: FakeVideo, position: int, now: datetime) -> Json:

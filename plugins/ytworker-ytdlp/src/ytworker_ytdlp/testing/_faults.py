@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ytworker_ytdlp.testing._answers import Answer, as_html, as_json
 from ytworker_ytdlp.testing._pages import captcha_page, consent_page
-from ytworker_ytdlp.testing._players import premiere_soon, refused
+from ytworker_ytdlp.testing._players import premiere_soon, refusal, refused
 from ytworker_ytdlp.testing._shapes import answer, api_error
 
 if TYPE_CHECKING:
@@ -29,12 +29,14 @@ class Fault:
         pattern: Searched in ``METHOD host/path?query CLIENT subject``.
         seconds: How long it lasts, or what Retry-After says.
         location: Where a redirect leads.
+        answer: What is answered, for ``answer``.
     """
 
     name: str
     pattern: re.Pattern[str]
-    seconds: float
-    location: str
+    seconds: float = 0.0
+    location: str = ""
+    answer: Answer | None = None
 
 
 def _error(code: int, message: str, status: str) -> Callable[[Fault], Answer]:
@@ -56,17 +58,25 @@ _ANSWERS: dict[str, Callable[[Fault], Answer]] = {
     "bot": lambda _: as_json(refused("bot_check")),
     "ratelimited": lambda _: as_json(refused("rate_limited")),
     "private": lambda _: as_json(refused("private")),
+    "not-available": lambda _: as_json(answer(playabilityStatus=refusal("UNPLAYABLE", "This video is not available"))),
+    "reshaped": lambda _: Answer(200, b"[1]", "application/json"),
     "premiere": lambda _: as_json(answer(playabilityStatus=premiere_soon(timedelta(hours=2)))),
 }
-_PLAYER_FAULTS = frozenset({"bot", "ratelimited", "private", "premiere"})
+_PLAYER_FAULTS = frozenset({"bot", "ratelimited", "private", "not-available", "premiere"})
+_RENDERERS = re.compile(rb'"(?:playlistVideo|video|lockup|shortsLockup|compactVideo)(?=(?:Renderer|ViewModel)":)')
 WIRE_FAULTS = frozenset({"reset", "timeout", "truncate", "slow"})
-FAULTS = tuple(sorted({*_ANSWERS, *WIRE_FAULTS}))
+FAULTS = tuple(sorted({*_ANSWERS, *WIRE_FAULTS, "new-layout"}))
 
 
 def fault_answer(fault: Fault) -> Answer | None:
     """Return the answer a fault puts in place of the real one; None for faults of the connection."""
     make = _ANSWERS.get(fault.name)
-    return make(fault) if make else None
+    return make(fault) if make else fault.answer
+
+
+def spoil(fault: Fault, reply: Answer) -> Answer:
+    """Change the real answer the way a fault asks for: ``new-layout`` gives the entries of lists unknown names."""
+    return replace(reply, body=_RENDERERS.sub(b'"future', reply.body)) if fault.name == "new-layout" else reply
 
 
 class _Rule:
@@ -115,6 +125,11 @@ class FaultPlan:
         length = _SECONDS.get(name, 0.0) if seconds is None else seconds
         with self._lock:
             self._rules.append(_Rule(Fault(name, pattern, length, location), times, after))
+
+    def answer(self, match: str, answer: Answer, times: int) -> None:
+        """Plan an answer of the test's own; see `FakeYouTube.respond`."""
+        with self._lock:
+            self._rules.append(_Rule(Fault("answer", re.compile(match), answer=answer), times, 0))
 
     def strike(self, line: str) -> Fault | None:
         """Return the first planned fault that hits this request, and count it."""

@@ -1,4 +1,4 @@
-"""Channel tabs, upload lists and search results, page by page."""
+"""Channel tabs and upload lists, page by page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, TypeVar
 
-from ytworker_ytdlp.testing._entries import playlist_entry, search_entry, tab_entry
+from ytworker_ytdlp.testing._entries import playlist_entry, tab_entry
 from ytworker_ytdlp.testing._records import Kind, short_count
 from ytworker_ytdlp.testing._shapes import Json, alert, answer, avatar, browse_link, continuation, runs, text
 
@@ -23,9 +23,6 @@ TABS: dict[str, Kind] = {"videos": "video", "shorts": "short", "streams": "strea
 _TAB_TITLES = {"videos": "Videos", "shorts": "Shorts", "streams": "Live"}
 _TAB_PAGE = {"videos": 30, "shorts": 48, "streams": 30}
 _LIST_PAGE = 100
-_SEARCH_PAGE = 20
-_VIDEOS_ONLY = "EgIQAfABAQ=="
-_CHANNELS_ONLY = "EgIQAvABAQ=="
 _ALERTS: dict[ChannelState, str] = {
     "terminated": "This account has been terminated for a violation of YouTube's Terms of Service.",
     "removed": "This channel was removed because it violated our Community Guidelines.",
@@ -49,13 +46,15 @@ def read_tab_params(params: str) -> str:
         return "featured"
 
 
-def _page(items: Sequence[_T], offset: int, size: int, subject: str) -> tuple[Sequence[_T], list[Json]]:
+def cut(items: Sequence[_T], offset: int, size: int, subject: str) -> tuple[Sequence[_T], list[Json]]:
+    """Cut one page out of a list, and give the way to the next one."""
     end = offset + size
     return items[offset:end], [continuation(subject, end)] if end < len(items) else []
 
 
-def _appended(items: list[Json], command: str = "onResponseReceivedActions") -> Json:
-    return answer(**{command: [{"appendContinuationItemsAction": {"continuationItems": items}}]})
+def appended(items: list[Json]) -> Json:
+    """Answer with the entries of a further page."""
+    return answer(onResponseReceivedActions=[{"appendContinuationItemsAction": {"continuationItems": items}}])
 
 
 def _listed(channel: FakeChannel, tab: str) -> list[FakeVideo]:
@@ -64,7 +63,7 @@ def _listed(channel: FakeChannel, tab: str) -> list[FakeVideo]:
 
 def _tab_items(channel: FakeChannel, tab: str, offset: int, now: datetime) -> list[Json]:
     subject = f"tab {channel.id} {tab}"
-    videos, more = _page(_listed(channel, tab), offset, _TAB_PAGE[tab], subject)
+    videos, more = cut(_listed(channel, tab), offset, _TAB_PAGE[tab], subject)
     return [*(tab_entry(video, now) for video in videos), *more]
 
 
@@ -149,7 +148,7 @@ def _sidebar(channel: FakeChannel, videos: list[FakeVideo]) -> list[Json]:
 
 
 def _list_items(list_id: str, videos: list[FakeVideo], offset: int, now: datetime) -> Json:
-    page, more = _page(videos, offset, _LIST_PAGE, f"list {list_id}")
+    page, more = cut(videos, offset, _LIST_PAGE, f"list {list_id}")
     entries = [playlist_entry(video, offset + place, now) for place, video in enumerate(page, 1)]
     return {"contents": [*entries, *more], "playlistId": list_id}
 
@@ -164,51 +163,4 @@ def browse_more(catalogue: Catalogue, subject: str, offset: int, now: datetime) 
     elif (found := catalogue.uploads(name)) is not None:
         contents = _list_items(name, found[1], offset, now)["contents"]
         items = contents if isinstance(contents, list) else []
-    return _appended(items)
-
-
-def search_page(catalogue: Catalogue, query: str, params: str, now: datetime) -> Json:
-    """Answer with the first page of search results, channels before videos unless filtered."""
-    channels = [] if params == _VIDEOS_ONLY else catalogue.search_channels(query)
-    shown: list[Json] = [{"channelRenderer": _channel_result(channel)} for channel in channels]
-    if params == _CHANNELS_ONLY:
-        contents = [_section(shown)]
-    else:
-        contents = _search_sections(catalogue, query, 0, now, before=shown)
-    results = {"primaryContents": {"sectionListRenderer": {"contents": contents}}}
-    return answer(contents={"twoColumnSearchResultsRenderer": results})
-
-
-def search_more(catalogue: Catalogue, query: str, offset: int, now: datetime) -> Json:
-    """Answer with a further page of search results."""
-    return _appended(_search_sections(catalogue, query, offset, now), "onResponseReceivedCommands")
-
-
-def _search_sections(
-    catalogue: Catalogue,
-    query: str,
-    offset: int,
-    now: datetime,
-    *,
-    before: Sequence[Json] = (),
-) -> list[Json]:
-    page, more = _page(catalogue.search(query), offset, _SEARCH_PAGE, f"search {query}")
-    return [_section([*before, *(search_entry(video, now) for video in page)]), *more]
-
-
-def _section(items: Sequence[Json]) -> Json:
-    nothing: Json = {"messageRenderer": {"text": runs("No results found")}}
-    return {"itemSectionRenderer": {"contents": list(items) or [nothing]}}
-
-
-def _channel_result(channel: FakeChannel) -> Json:
-    # Search puts the handle where the follower count belongs, and the follower count where the video count belongs.
-    return {
-        "channelId": channel.id,
-        "title": text(channel.title),
-        "navigationEndpoint": browse_link(channel),
-        "descriptionSnippet": runs(channel.description[:100]),
-        "subscriberCountText": text(channel.handle),
-        "videoCountText": text(f"{short_count(channel.follower_count)} subscribers"),
-        "thumbnail": avatar(channel),
-    }
+    return appended(items)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ytworker_ytdlp.testing._answers import Answer, missing
-from ytworker_ytdlp.testing._faults import Fault, fault_answer
+from ytworker_ytdlp.testing._faults import Fault, fault_answer, spoil
 from ytworker_ytdlp.testing._records import Request, RequestKind
 from ytworker_ytdlp.testing._site import Call
 
@@ -138,6 +138,7 @@ class ProxyHandler(BaseHTTPRequestHandler):
                 self.server.stopping.wait(fault.seconds)
             self._cut(reset=True)
         reply = (fault and fault_answer(fault)) or self._reply(call)
+        reply = spoil(fault, reply) if fault else reply
         kind: RequestKind = "fault" if fault else "hit" if reply.known else "miss"
         self._note(call, arrived, kind, fault, reply.status)
         self._send(reply, fault)

@@ -181,6 +181,27 @@ class FakeChannel(ChannelFacts):
 
 
 @dataclass(frozen=True, slots=True)
+class SearchQuirks:
+    """How one query misbehaves.
+
+    Attributes:
+        corrected: What is searched for in its place.
+        loop: The second page leads to itself for ever.
+        short: The second page is empty, and there is a third one.
+        layout: Hits come in a shape that nobody knows.
+        silent: A page without hits does not say that there are none.
+        heedless: Filters are ignored.
+    """
+
+    corrected: str | None = None
+    loop: bool = False
+    short: bool = False
+    layout: bool = False
+    silent: bool = False
+    heedless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One logged request.
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from ytworker_ytdlp.testing._answers import as_html, as_json
 from ytworker_ytdlp.testing._certificates import Certificates
 from ytworker_ytdlp.testing._content import Content
 from ytworker_ytdlp.testing._faults import FaultPlan
@@ -16,7 +17,7 @@ from ytworker_ytdlp.testing._proxy import ProxyServer
 from ytworker_ytdlp.testing._site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ytworker_ytdlp.testing._records import Request
 
@@ -152,6 +153,27 @@ class FakeYouTube(Content):
             ValueError: There is no such fault, or a redirect leads nowhere.
         """
         self._plan.add(name, match=match, times=times, after=after, seconds=seconds, location=location)
+
+    def respond(
+        self,
+        match: str,
+        content: dict[str, Any] | str,
+        status: int = 200,
+        *,
+        headers: Mapping[str, str] | None = None,
+        times: int = -1,
+    ) -> None:
+        """Answer requests with something of the test's own.
+
+        Args:
+            match: As for `fault`.
+            content: JSON, or a web page.
+            status: HTTP status.
+            headers: Further headers, for a web page.
+            times: How many matching requests; for ever unless given.
+        """
+        made = as_html(content, status, headers) if isinstance(content, str) else as_json(content, status)
+        self._plan.answer(match, made, times)
 
     @property
     def requests(self) -> list[Request]:

@@ -14,13 +14,22 @@ from ytworker_ytdlp.testing._lists import (
     channel_page,
     playlist_page,
     read_tab_params,
-    search_more,
-    search_page,
     tab_params,
 )
 from ytworker_ytdlp.testing._pages import consent_page, page
 from ytworker_ytdlp.testing._players import player_answer
+from ytworker_ytdlp.testing._search import search_more, search_page
 from ytworker_ytdlp.testing._shapes import Json, answer, api_error, read_continuation
+from ytworker_ytdlp.testing._trending import (
+    HUB_PATHS,
+    HUB_SUBJECTS,
+    api_chart,
+    chart_answer,
+    hub_endpoint,
+    hub_more,
+    hub_of,
+    hub_page,
+)
 from ytworker_ytdlp.testing._watch import watch_answer
 
 if TYPE_CHECKING:
@@ -30,7 +39,7 @@ if TYPE_CHECKING:
     from ytworker_ytdlp.testing._catalogue import Catalogue
     from ytworker_ytdlp.testing._records import FakeChannel
 
-_HOSTS = re.compile(r"(?:[\w-]+\.)*youtube\.com|youtu\.be|youtubei\.googleapis\.com|manifest\.googlevideo\.com")
+_HOSTS = re.compile(r"(?:[\w-]+\.)*youtube\.com|youtu\.be|youtubei?\.googleapis\.com|manifest\.googlevideo\.com")
 _CHANNEL_PATH = re.compile(r"/(?:(?:channel|user|c)/([^/]+)|(@[^/]+))(?:/([^/]*))?/?")
 _NOT_FOUND = api_error(404, "Requested entity was not found.", "NOT_FOUND")
 _WEB_CLIENTS = frozenset({"WEB", "MWEB", "WEB_EMBEDDED_PLAYER", "WEB_CREATOR", "WEB_REMIX"})
@@ -92,6 +101,13 @@ class Site:
             "player": self._player,
             "next": self._next,
         }
+        self._hosts: dict[str, Callable[[Call], Answer]] = {
+            "charts.youtube.com": self._chart,
+            "consent.youtube.com": lambda _: as_html(consent_page()),
+            "manifest.googlevideo.com": _manifest,
+            "youtu.be": _short_link,
+            "youtube.googleapis.com": self._data_api,
+        }
         self._pages: dict[str, Callable[[Call], Answer]] = {
             "/": lambda _: as_html(page("Home")),
             "/tv": lambda _: as_html(page("TV")),
@@ -106,12 +122,8 @@ class Site:
         """Answer a call; a miss for hosts and paths that are not part of this site."""
         if not _HOSTS.fullmatch(call.host):
             return missing(f"{call.host} is not served here", 502)
-        if call.host == "consent.youtube.com":
-            return as_html(consent_page())
-        if call.host == "youtu.be":
-            return as_html("", 303, {"Location": f"https://www.youtube.com/watch?v={call.path.strip('/')}"})
-        if call.host == "manifest.googlevideo.com":
-            return as_text(manifest(call.path.split("/")[-3]), "application/vnd.apple.mpegurl")
+        if (other := self._hosts.get(call.host)) is not None:
+            return other(call)
         if call.path.startswith("/youtubei/v1/"):
             handler = self._api.get(call.path.removeprefix("/youtubei/v1/"))
             return handler(call) if handler else missing("no such API call here")
@@ -135,6 +147,8 @@ class Site:
             return _endpoint("browseEndpoint", {"browseId": f"VL{parameters['list']}"})
         if url.path == "/watch":
             return _endpoint("watchEndpoint", {"videoId": parameters.get("v", "")})
+        if (hub := HUB_PATHS.get(url.path)) is not None and self._catalogue.trending(hub):
+            return _endpoint("browseEndpoint", hub_endpoint(hub))
         channel, tab = self._find(url.path)
         if channel is None:
             return as_json(_NOT_FOUND, 404)
@@ -152,14 +166,30 @@ class Site:
         now = self._clock()
         if "continuation" in call.body:
             found = read_continuation(call.text("continuation"))
+            if found and (hub := HUB_SUBJECTS.get(found[0])):
+                return as_json(hub_more(self._catalogue, hub, found[1], now))
             return as_json(browse_more(self._catalogue, *found, now)) if found else _invalid()
         browse_id = call.text("browseId")
+        if (hub := hub_of(browse_id)) is not None:
+            return as_json(hub_page(self._catalogue, hub, now))
         if browse_id.startswith("VL"):
             return as_json(playlist_page(self._catalogue, browse_id[2:], now))
         channel = self._catalogue.channel(browse_id)
         if channel is None:
             return _invalid()
         return as_json(channel_page(channel, read_tab_params(call.text("params")), now))
+
+    def _chart(self, call: Call) -> Answer:
+        found = chart_answer(self._catalogue, call.text("query")) if call.method == "POST" else None
+        return as_json(found) if found else _invalid()
+
+    def _data_api(self, call: Call) -> Answer:
+        if call.path != "/youtube/v3/videos":
+            return missing("no such call of the Data API here")
+        found = api_chart(self._catalogue, call.parameters)
+        error = {"code": 404, "message": "The requested video chart is not supported or is not available."}
+        details = {"errors": [{"domain": "youtube.parameter", "reason": "videoChartNotFound"}]}
+        return as_json(found) if found else as_json({"error": {**error, **details}}, 404)
 
     def _search(self, call: Call) -> Answer:
         now = self._clock()
@@ -218,6 +248,14 @@ class Site:
         if video is None:
             return as_html("", 404)
         return as_text(*captions(video, call.parameters.get("fmt", "srv1")))
+
+
+def _short_link(call: Call) -> Answer:
+    return as_html("", 303, {"Location": f"https://www.youtube.com/watch?v={call.path.strip('/')}"})
+
+
+def _manifest(call: Call) -> Answer:
+    return as_text(manifest(call.path.split("/")[-3]), "application/vnd.apple.mpegurl")
 
 
 def _endpoint(name: str, content: Json) -> Answer:
