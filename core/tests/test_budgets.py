@@ -4,14 +4,16 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ytworker.engine.budgets import Budgets, Granted, Left, Refused
-from ytworker.model import SECOND, ErrorClass, NewTask
+from ytworker.model import SECOND, ErrorClass, NewTask, to_datetime, to_microseconds
 from ytworker.pacing import Ask, Pace, Quota
 from ytworker.queue import CoolDown, LIFOStrategy, TaskQueue
 from ytworker.queue.sqlite import SQLiteQueue
@@ -115,7 +117,6 @@ def test_the_store_on_disk_gives_the_turns_of_the_one_in_memory(
         disk.close()
 
 
-@settings(max_examples=60)
 @given(PACES, VISITS)
 def test_no_hour_has_more_uses_than_the_ceiling(pace: Pace, visits: Visits) -> None:
     moments = list(uses(pace, visits))
@@ -124,7 +125,6 @@ def test_no_hour_has_more_uses_than_the_ceiling(pace: Pace, visits: Visits) -> N
         assert later - first >= HOUR - 2
 
 
-@settings(max_examples=60)
 @given(PACES, VISITS)
 def test_the_wait_is_never_negative_and_never_endless(pace: Pace, visits: Visits) -> None:
     clock = FakeClock(0)
@@ -136,7 +136,6 @@ def test_the_wait_is_never_negative_and_never_endless(pace: Pace, visits: Visits
         assert 0 <= take(queue, pace, cost) / SECOND <= longest + MICROSECOND * spent
 
 
-@settings(max_examples=60)
 @given(st.floats(0.1, 60), st.integers(1, 40), VISITS)
 def test_no_stretch_has_more_uses_than_the_burst_and_the_interval_allow(
     interval: float, burst: int, visits: Visits
@@ -146,7 +145,6 @@ def test_no_stretch_has_more_uses_than_the_burst_and_the_interval_allow(
         assert j - i + 1 <= burst + (last - first) / SECOND / interval + 1 + 1e-3
 
 
-@settings(max_examples=60)
 @given(PACES, VISITS, st.integers(0, 79), st.floats(2, 90_000))
 def test_a_clock_that_is_set_back_changes_no_wait(pace: Pace, visits: Visits, place: int, back: float) -> None:
     waits: list[list[int]] = [[], []]
@@ -293,3 +291,18 @@ def test_a_reservation_is_refused_while_its_source_rests(
         clock() + 300 * SECOND, "youtube cools down: it asked us to"
     )
     assert queue.quota_used("youtube", quota) == 60
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 8), date(2026, 11, 1), date(2027, 3, 14), date(2027, 11, 7)])
+def test_a_quota_is_there_once_a_day_also_when_the_clocks_change(
+    queue: SQLiteQueue, clock: FakeClock, day: date
+) -> None:
+    quota, zone = Quota("search", 1, "America/Los_Angeles"), ZoneInfo("America/Los_Angeles")
+    start = datetime.combine(day - timedelta(days=1), time(), zone)
+    clock.now = to_microseconds(start)
+    granted = []
+    while (now := to_datetime(clock()).astimezone(zone)).date() < day + timedelta(days=3):
+        if queue.reserve("api", quota, 1).granted:
+            granted.append((now.date(), now.time()))
+        clock.advance(600)
+    assert granted == [(day + timedelta(days=number), time()) for number in range(-1, 3)]

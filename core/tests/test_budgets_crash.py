@@ -4,15 +4,16 @@ import os
 import select
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from crash_helpers import fork, join
 
-from ytworker.model import NewTask
-from ytworker.pacing import Ask, Pace, Quota
+from ytworker.model import SECOND, Clock, NewTask
+from ytworker.pacing import Admission, Ask, Pace, Quota
 from ytworker.queue import FIFOStrategy
-from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.queue.sqlite import SQLiteQueue, utc_now
 from ytworker.settings import sqlite_url
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -22,11 +23,11 @@ QUOTA = Quota("search", 300, "America/Los_Angeles")
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Callable[[], SQLiteQueue]]:
-    """Open the queue, which all processes have under the clock of the system."""
+    """Open the queue, under the clock of the system unless told otherwise."""
     url, queues = sqlite_url(tmp_path / "queue" / "queue.db"), []
 
-    def opened() -> SQLiteQueue:
-        queues.append(SQLiteQueue(url, durability="normal"))
+    def opened(clock: Clock = utc_now) -> SQLiteQueue:
+        queues.append(SQLiteQueue(url, durability="normal", clock=clock))
         return queues[-1]
 
     yield opened
@@ -90,21 +91,22 @@ def test_the_place_of_a_process_that_was_killed_is_free_when_its_lease_lapses(
 
     def hold() -> None:
         queue = opened()
-        (claim,) = queue.claim(queue.add_worker(lease_seconds=0.01), FIFOStrategy, ["demo"])
+        (claim,) = queue.claim(queue.add_worker(lease_seconds=600), FIFOStrategy, ["demo"])
         queue.admit(Ask(source="site", pace=Pace(), holder=claim))
         os.write(told, b"!")
         signal.pause()
 
     pid = fork(hold)
+    os.close(told)
     assert os.read(heard, 1) == b"!"
     os.kill(pid, signal.SIGKILL)
     assert join(pid) == -signal.SIGKILL
+    ask = Ask(source="site", pace=Pace(), cost=0)
     queue = opened()
-    worker = queue.add_worker(lease_seconds=600)
-    (claim,) = queue.claim(worker, FIFOStrategy, ["demo"])
-    while (found := queue.admit(Ask(source="site", pace=Pace(), cost=0, holder=claim))).crowded:
-        pass  # its lease lapses in a hundredth of a second
-    assert found.barred is None
+    (claim,) = queue.claim(queue.add_worker(lease_seconds=6000), FIFOStrategy, ["demo"])
+    assert queue.admit(replace(ask, holder=claim)).crowded
+    queue.close()
+    queue = opened(lambda: utc_now() + 601 * SECOND)
+    assert queue.admit(replace(ask, holder=claim)) == Admission()
     assert queue.usage()[0].in_flight == 1
-    for end in (heard, told):
-        os.close(end)
+    os.close(heard)

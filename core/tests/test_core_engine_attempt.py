@@ -415,6 +415,13 @@ def test_a_paused_source_is_resumed_when_the_settings_change(
     assert queue.source("site").paused_by is None
 
 
+def test_whoever_watches_is_told_of_a_long_wait_for_the_pace(zoo: Zoo, make_service: MakeService) -> None:
+    zoo.worker("demo", "context.progress(1, 3, 'page 1')\ncontext.budget('site').acquire(40)\nreturn []")
+    service, seen = make_service(), []
+    service.scrape(service.check("demo", {}), observe=lambda *shown: seen.append(shown))
+    assert seen == [(1, 3, "page 1"), (1, 3, "waits 25 s for its turn")]
+
+
 # -- places in flight and quotas
 
 IN_FLIGHT = "with context.budget('site').request():\n    "

@@ -23,6 +23,8 @@ _HOLDS_INTERVAL: Microseconds = SECOND
 PLACE_PATIENCE: Microseconds = 600 * SECOND
 """After so long without a place in flight a task is put off: two that wait for each other's would do so for ever."""
 _PLACE_PAUSE: Microseconds = 10 * SECOND
+TOLD_SECONDS = 5.0
+"""A wait for the pace that is at least as long is shown to whoever watches: others may have used up the hour."""
 
 Sections = Mapping[str, Mapping[str, Any]]
 
@@ -100,6 +102,7 @@ class Attempt:
         self._requests = 0
         self._waits_for: str | None = None
         self._crowded_since: Microseconds | None = None
+        self._shown: tuple[int, int | None] = (0, None)
         self._suspect: str | None = None
         self._progress_at: Microseconds = 0
         self._told_to_stop = False
@@ -199,6 +202,7 @@ class Attempt:
 
     def _progress(self, message: Message) -> Message:
         done, total, note = message["done"], message["total"], _without_secrets(message["note"])
+        self._shown = done, total
         if self._deps.observe is not None:
             self._deps.observe(done, total, note)
         now = self._deps.clock()
@@ -223,6 +227,8 @@ class Attempt:
             self._crowded_since = None
             self._sources.add(source)
             self._requests += cost
+        if answer.wait >= TOLD_SECONDS and self._deps.observe is not None:
+            self._deps.observe(*self._shown, f"waits {answer.wait:.0f} s for its turn")
         # The deadline is there for scrapes that hang. Waiting for our own pace is none of that, and takes no time.
         self._deadline += round(answer.wait * SECOND)
         return {"wait": answer.wait, "deadline": self._deadline}
