@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 import ytworker.testing
-from ytworker import Deferred, Task
+from ytworker import ConfigError, Deferred, Task
 from ytworker.model import SECOND
 from ytworker.testing import FakeClock, FakePort, make_context
 
@@ -89,3 +89,43 @@ def test_a_context_defers_to_aware_times_only() -> None:
     assert (caught.value.until, caught.value.reason) == (later, "the premiere starts then")
     with pytest.raises(ValueError, match="aware"):
         context.defer(later.replace(tzinfo=None), "x")
+
+
+def test_a_place_in_flight_is_held_by_a_request_and_stays_held_when_it_fails() -> None:
+    port = FakePort()
+    budget = make_context(port=port).budget("youtube")
+    with budget.request():
+        assert port.held == {"youtube"}
+    assert port.held == set()
+    with pytest.raises(ZeroDivisionError), budget.request(2):
+        _ = 1 / 0
+    assert (port.held, port.acquired) == ({"youtube"}, [("youtube", 1), ("youtube", 2)])
+
+
+def test_a_quota_is_reserved_ahead_and_there_again_after_midnight_in_its_zone() -> None:
+    now = datetime(2026, 3, 8, 9, 30, tzinfo=UTC)  # half past one in Los Angeles, where the day has 23 hours
+    port = FakePort(clock=lambda: now)
+    budget = make_context(port=port).budget("api")
+    day = {"limit": 10, "zone": "America/Los_Angeles"}
+    assert [budget.reserve("search", 4, **day), budget.reserve("search", **day)] == [6, 5]
+    assert (budget.left("search", **day), budget.left("stats", **day)) == (5, 10)
+    with pytest.raises(Deferred, match="5 of the 10 units of today's quota 'search'") as caught:
+        budget.reserve("search", 6, **day)
+    assert caught.value.until == datetime(2026, 3, 9, 7, tzinfo=UTC)
+    budget.exhaust("search", **day)
+    assert budget.left("search", **day) == 0
+    now = caught.value.until
+    assert budget.reserve("search", 10, **day) == 0
+    assert port.reserved == [("api", "search", 4), ("api", "search", 1), ("api", "search", 10)]
+
+
+def test_a_quota_that_cannot_be_is_refused() -> None:
+    budget = make_context(port=FakePort(cooling={"api": "it rests"})).budget("api")
+    with pytest.raises(ConfigError, match="raise its limit"):
+        budget.reserve("search", 11, limit=10, zone="UTC")
+    with pytest.raises(ValueError, match="at least 1"):
+        budget.reserve("search", 0, limit=10, zone="UTC")
+    with pytest.raises(ValueError, match="time zone 'Mars/Base'"):
+        budget.left("search", limit=10, zone="Mars/Base")
+    with pytest.raises(Deferred, match="it rests"):
+        budget.reserve("search", limit=10, zone="UTC")

@@ -4,14 +4,17 @@ The context knows no engine. It speaks through a :class:`Port`; in a worker that
 message, in a plugin author's test it is :class:`ytworker.testing.FakePort`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from logging import Logger, LoggerAdapter
 from typing import Any, NoReturn, Protocol
 
 from pydantic import BaseModel
 
+from ytworker.errors import ConfigError
 from ytworker.model import Task
+from ytworker.pacing import Quota
 
 AnyLogger = Logger | LoggerAdapter[Logger]
 
@@ -41,8 +44,24 @@ class Port(Protocol):
     def checkpoint(self, value: Any) -> None:
         """Store the items yielded so far together with ``value``."""
 
-    def acquire(self, source: str, cost: int) -> None:
-        """Block until ``source`` may be asked ``cost`` times; raise Deferred while it cools down."""
+    def acquire(self, source: str, cost: int, *, hold: bool) -> None:
+        """Block until ``source`` may be asked ``cost`` times; raise Deferred while it cools down.
+
+        With ``hold`` it also waits for one of the source's places in flight and takes it for this attempt, which has
+        one of them at the most.
+        """
+
+    def leave(self, source: str) -> None:
+        """Give this attempt's place in flight back."""
+
+    def reserve(self, source: str, quota: Quota, cost: int) -> int:
+        """Take units of a daily quota, say what is left, and raise Deferred to its reset when they do not suffice."""
+
+    def left(self, source: str, quota: Quota) -> int:
+        """Say how many units of a daily quota are left."""
+
+    def exhaust(self, source: str, quota: Quota) -> None:
+        """Leave nothing of a daily quota until its reset."""
 
     def sleep(self, seconds: float) -> None:
         """Wait, in a way that the engine and its tests control."""
@@ -77,22 +96,76 @@ class Checkpoint:
 
 
 class Budget:
-    """The pacing of one source: this process's own pace, and the cool-downs that all processes share."""
+    """The pacing of one source, its places in flight and its daily quotas; all processes share them."""
 
     def __init__(self, port: Port, source: str) -> None:
         self._port = port
         self.source = source
 
     def acquire(self, cost: int = 1) -> None:
-        """Wait until the source may be asked; call it before every request.
+        """Wait until the source may be asked; call it before a request, or use :meth:`request` around it.
 
         Args:
-            cost: How many requests (or quota units) follow.
+            cost: How many requests follow.
 
         Raises:
             Deferred: The source cools down or is paused. Let it pass: the task is put off and no attempt is burned.
         """
-        self._port.acquire(self.source, cost)
+        self._port.acquire(self.source, cost, hold=False)
+
+    @contextmanager
+    def request(self, cost: int = 1) -> Iterator[None]:
+        """Wait as :meth:`acquire` does, and hold one of the source's places in flight while the request is made.
+
+        Left without an exception it gives the place back. Left with one the place stays held until the attempt's next
+        request of this source ends well, or until the attempt ends: the cool-down that a refusal brings is written in
+        the same transaction that frees the place, so that nobody asks in between. An attempt holds one place of a
+        source at the most, also where it nests two of its requests.
+
+        Args:
+            cost: How many requests follow.
+
+        Raises:
+            Deferred: As with :meth:`acquire`, or no place became free for a long time.
+        """
+        self._port.acquire(self.source, cost, hold=True)
+        yield
+        self._port.leave(self.source)
+
+    def reserve(self, bucket: str, cost: int = 1, *, limit: int, zone: str) -> int:
+        """Take units of a daily quota, before the call that they pay for; what is taken stays spent.
+
+        Args:
+            bucket: Which quota of the source, such as ``search``.
+            cost: How many units the call costs.
+            limit: How many units there are a day.
+            zone: The time zone at whose midnight they are there anew, such as ``America/Los_Angeles``.
+
+        Returns:
+            How many units are left.
+
+        Raises:
+            Deferred: They do not suffice (until the reset), or the source cools down or is paused. Nothing is taken.
+            ConfigError: The call costs more than there is in a day.
+            ValueError: The zone is not known, or the cost is less than 1.
+        """
+        if cost < 1:
+            msg = f"budget.reserve() takes a cost of at least 1, not {cost}"
+            raise ValueError(msg)
+        quota = Quota(bucket, limit, zone)
+        if cost > limit:
+            msg = f"{self.source}: one call takes {cost} units of the quota {bucket!r}, and {limit} are all for a day; "
+            msg += "raise its limit in the settings"
+            raise ConfigError(msg, source=self.source)
+        return self._port.reserve(self.source, quota, cost)
+
+    def left(self, bucket: str, *, limit: int, zone: str) -> int:
+        """Say how many units of a daily quota are left; see :meth:`reserve`."""
+        return self._port.left(self.source, Quota(bucket, limit, zone))
+
+    def exhaust(self, bucket: str, *, limit: int, zone: str) -> None:
+        """Take all that is left of a daily quota, because the server said that it is used up; see :meth:`reserve`."""
+        self._port.exhaust(self.source, Quota(bucket, limit, zone))
 
 
 class Context:

@@ -1,9 +1,10 @@
 """The messages between a worker and the process that runs a plugin: JSON objects, one a line.
 
 To the child go ``task`` and the replies; from the child come ``need``, ``items``, ``checkpoint``, ``progress``,
-``acquire``, ``enqueue``, ``suspect`` and ``poll``, and at the end exactly one of ``done``, ``failed`` and ``deferred``.
-Each is answered by one object; ``{"stop": reason}`` in an answer ends the scrape, ``{"error": …}`` raises in it, and so
-does ``{"type": …, "problems": […]}``, which tells what is wrong with the parameters of a follow-up task.
+``acquire``, ``leave``, ``reserve``, ``left``, ``exhaust``, ``enqueue``, ``suspect`` and ``poll``, and at the end
+exactly one of ``done``, ``failed`` and ``deferred``. Each is answered by one object; ``{"stop": reason}`` in an answer
+ends the scrape, ``{"error": …}`` raises in it, and so does ``{"type": …, "problems": […]}``, which tells what is wrong
+with the parameters of a follow-up task.
 
 A child that is a process of its own is greeted with one ``hello``. It may be handed its next ``task`` before the last
 words of the one before; last words get no answer then. What it logs (``log``) and how it is (``state``) it sends

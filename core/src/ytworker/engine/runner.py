@@ -20,6 +20,7 @@ from ytworker.engine.classify import ErrorClassifier
 from ytworker.engine.messages import MAX_LINE, Message, decode, encode, error_message, task_of
 from ytworker.errors import ParametersError, PermanentError, PluginUnavailableError
 from ytworker.model import ErrorClass, ErrorInfo, Item, Task, to_datetime, to_microseconds
+from ytworker.pacing import Quota
 from ytworker.plugins.discovery import USABLE
 from ytworker.plugins.parameters import as_json, validate
 from ytworker.plugins.registry import PluginRegistry
@@ -105,18 +106,42 @@ class MessagePort:
         self.flush()
         self.ask({"kind": "checkpoint", "value": value})
 
-    def acquire(self, source: str, cost: int) -> None:
-        """See :class:`ytworker.context.Port`."""
+    def acquire(self, source: str, cost: int, *, hold: bool) -> None:
+        """See :class:`ytworker.context.Port`; whoever waited asks once more, because meanwhile all may have changed."""
         if cost < 1:
-            msg = f"budget.acquire() takes a cost of at least 1, not {cost}"
+            msg = f"a request costs at least 1, not {cost}"
             raise ValueError(msg)
-        answer = self.ask({"kind": "acquire", "source": str(source), "cost": int(cost)})
+        message: Message = {"kind": "acquire", "source": str(source), "cost": int(cost), "hold": hold}
+        while True:
+            answer = self._granted(message)
+            if self.context is not None:
+                self.context.deadline = to_datetime(answer["deadline"])
+            if answer["wait"] <= 0:
+                return
+            self.sleep(answer["wait"])
+            message["cost"] = 0  # it is paid for
+
+    def leave(self, source: str) -> None:
+        """See :class:`ytworker.context.Port`."""
+        self.ask({"kind": "leave", "source": str(source)})
+
+    def reserve(self, source: str, quota: Quota, cost: int) -> int:
+        """See :class:`ytworker.context.Port`."""
+        return int(self._granted(_quota_message("reserve", source, quota, cost))["left"])
+
+    def left(self, source: str, quota: Quota) -> int:
+        """See :class:`ytworker.context.Port`."""
+        return int(self.ask(_quota_message("left", source, quota))["left"])
+
+    def exhaust(self, source: str, quota: Quota) -> None:
+        """See :class:`ytworker.context.Port`."""
+        self.ask(_quota_message("exhaust", source, quota))
+
+    def _granted(self, message: Message) -> Message:
+        answer = self.ask(message)
         if "until" in answer:
             raise Deferred(to_datetime(answer["until"]), answer["reason"])
-        if self.context is not None:
-            self.context.deadline = to_datetime(answer["deadline"])
-        if answer["wait"] > 0:
-            self.sleep(answer["wait"])
+        return answer
 
     def sleep(self, seconds: float) -> None:
         """See :class:`ytworker.context.Port`; the worker is told first, so that it does not take us for hung."""
@@ -271,6 +296,11 @@ def as_item(yielded: Any) -> Item:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         msg = f"scrape() yielded a dict that is no item: {problems}"
         raise ValueError(msg) from None
+
+
+def _quota_message(kind: str, source: str, quota: Quota, cost: int = 0) -> Message:
+    words = {"source": str(source), "bucket": str(quota.bucket), "zone": quota.zone}
+    return {"kind": kind, **words, "limit": int(quota.limit), "cost": int(cost)}
 
 
 def _countable(number: Any) -> int:

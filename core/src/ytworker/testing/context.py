@@ -1,7 +1,7 @@
 """A context without an engine, for the tests of a plugin's ``scrape``."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from ytworker.context import Context, Deferred
-from ytworker.model import Task, TaskStatus
+from ytworker.model import Microseconds, Task, TaskStatus, to_datetime, to_microseconds
+from ytworker.pacing import Quota
 
 
 @dataclass
@@ -24,7 +25,11 @@ class FakePort:
         suspected: Every reason given to ``context.suspect``.
         enqueued: (task type, params, options) of every follow-up.
         stop: Set it to make ``context.cancelled`` true.
-        cooling: Sources that answer ``acquire`` by deferring, with the reason.
+        cooling: Sources that answer ``acquire`` and ``reserve`` by deferring, with the reason.
+        held: Sources of which a place in flight is held.
+        reserved: (source, bucket, cost) of every reservation that was granted.
+        quotas: Units used and the next reset of every quota, by source and bucket.
+        clock: What time it is, aware; quotas go by it.
     """
 
     acquired: list[tuple[str, int]] = field(default_factory=list)
@@ -35,6 +40,10 @@ class FakePort:
     enqueued: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=list)
     stop: bool = False
     cooling: dict[str, str] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+    reserved: list[tuple[str, str, int]] = field(default_factory=list)
+    quotas: dict[tuple[str, str], tuple[int, Microseconds]] = field(default_factory=dict)
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def progress(self, done: int, total: int | None, note: str | None) -> None:
         """See :meth:`ytworker.Context.progress`."""
@@ -44,11 +53,43 @@ class FakePort:
         """See :meth:`ytworker.Checkpoint.save`."""
         self.checkpoints.append(value)
 
-    def acquire(self, source: str, cost: int) -> None:
-        """See :meth:`ytworker.Budget.acquire`."""
-        if source in self.cooling:
-            raise Deferred(datetime.now(UTC) + timedelta(hours=1), self.cooling[source])
+    def acquire(self, source: str, cost: int, *, hold: bool) -> None:
+        """See :meth:`ytworker.context.Budget.acquire`."""
+        self._refuse_cooling(source)
         self.acquired.append((source, cost))
+        if hold:
+            self.held.add(source)
+
+    def leave(self, source: str) -> None:
+        """See :meth:`ytworker.context.Budget.request`."""
+        self.held.discard(source)
+
+    def reserve(self, source: str, quota: Quota, cost: int) -> int:
+        """See :meth:`ytworker.context.Budget.reserve`."""
+        self._refuse_cooling(source)
+        used, reset = self._used(source, quota)
+        if used + cost > quota.limit:
+            raise Deferred(to_datetime(reset), quota.why(source, used))
+        self.quotas[source, quota.bucket] = used + cost, reset
+        self.reserved.append((source, quota.bucket, cost))
+        return quota.limit - used - cost
+
+    def left(self, source: str, quota: Quota) -> int:
+        """See :meth:`ytworker.context.Budget.left`."""
+        return max(0, quota.limit - self._used(source, quota)[0])
+
+    def exhaust(self, source: str, quota: Quota) -> None:
+        """See :meth:`ytworker.context.Budget.exhaust`."""
+        used, reset = self._used(source, quota)
+        self.quotas[source, quota.bucket] = max(used, quota.limit), reset
+
+    def _refuse_cooling(self, source: str) -> None:
+        if source in self.cooling:
+            raise Deferred(self.clock() + timedelta(hours=1), self.cooling[source])
+
+    def _used(self, source: str, quota: Quota) -> tuple[int, Microseconds]:
+        used, reset = self.quotas.get((source, quota.bucket), (0, 0))
+        return quota.current(used, reset, to_microseconds(self.clock()))
 
     def sleep(self, seconds: float) -> None:
         """See :meth:`ytworker.Context.sleep`."""
