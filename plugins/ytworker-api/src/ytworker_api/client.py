@@ -155,9 +155,9 @@ class Client:
         """
         bucket, cost = PRICES[method]
         budget = self._context.budget(self.source)
-        budget.acquire()
-        budget.reserve(bucket, cost, limit=self._limits[bucket], zone=ZONE)
-        answer = self._execute(method, subject, query, bucket)
+        with budget.request():
+            budget.reserve(bucket, cost, limit=self._limits[bucket], zone=ZONE)
+            answer = self._execute(method, subject, query, bucket)
         if isinstance(answer, Mapping) and "error" in answer:
             self._refuse(judge(200, json.dumps(answer).encode()), subject, bucket)
         if not isinstance(answer, Mapping) or not isinstance(answer.get("kind"), str):
@@ -191,7 +191,7 @@ class Client:
         """Raise what a verdict means; a quota that is used up is so for every worker with this key."""
         reason, source, seconds = verdict.reason, self.source, _seconds(retry_after)
         if reason.error_class is ErrorClass.QUOTA:
-            self._context.budget(self.source).exhaust(bucket, zone=ZONE)
+            self._context.budget(self.source).exhaust(bucket, limit=self._limits[bucket], zone=ZONE)
             source = f"{self.source}: {bucket}"  # the other quotas of the key go on
             seconds = (next_reset(self._clock()) - self._clock()).total_seconds()
         name = f" ({verdict.name})" if verdict.name else ""

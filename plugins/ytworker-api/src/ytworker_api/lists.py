@@ -42,12 +42,12 @@ class Lister:
         """Give the items of the list, in its order, up to the wanted number."""
         while not self._context.cancelled:
             page = self._page()
-            hits = distinct(self._hits(page), self._seen)[: self._params.count - len(self._seen)]
+            hits = distinct(self._hits(page), self._seen)
             yield from self._read(hits)
             self._seen.update(dict.fromkeys(hit.id for hit in hits))
-            self._context.progress(len(self._seen), self._params.count)
+            self._context.progress(self._rank, self._params.count)
             self._token = self._next(page, new=bool(hits))
-            if self._token is None or len(self._seen) >= self._params.count:
+            if self._token is None or self._rank >= self._params.count:
                 return
             self._context.checkpoint.save({"token": self._token, "rank": self._rank, "seen": list(self._seen)})
 
@@ -124,7 +124,7 @@ class Lister:
             else records_of(self._client, page, self._subject)
         )
         hits = []
-        for record in records:
+        for record in records[: self._params.count - self._rank]:
             self._rank += 1
             if hit := self._hit(record):
                 hits.append(hit)

@@ -179,7 +179,7 @@ def _extra(record: Record, snippet: Record, details: Record) -> dict[str, Any]:
         "topics": _texts(_mapping(record, "topicDetails").get("topicCategories")),
         "recorded_at": _rfc3339(_mapping(record, "recordingDetails").get("recordingDate")),
         "paid_promotion": _flag(_mapping(record, "paidProductPlacementDetails").get("hasPaidProductPlacement")),
-        "localizations": sorted(key for key in _mapping(record, "localizations") if isinstance(key, str)),
+        "localizations": sorted(_mapping(record, "localizations")),
     }
     return {name: value for name, value in values.items() if value is not None and value != []}
 

@@ -127,15 +127,15 @@ class ApiParameters(BaseModel):
         default=None,
         ge=1,
         le=20_000,
-        description=f"How many to give, in the order of YouTube: {DEFAULT_TOP_N} unless told otherwise. At most 20000 of "
-        "a channel, 500 of a search, 200 of a chart.",
+        description=f"How many to give, in the order of YouTube: {DEFAULT_TOP_N} unless told otherwise. At "
+        "most 20000 of a channel, 500 of a search, 200 of a chart. What stands twice is given once.",
         examples=[200],
     )
     parts: Annotated[list[Part], BeforeValidator(_split)] = Field(
         default_factory=lambda: list(DEFAULT_PARTS),
         min_length=1,
         description=f"Which parts of each video: {', '.join(DEFAULT_PARTS)} unless told otherwise; besides there are "
-        f"{', '.join(part for part in get_args(Part) if part not in DEFAULT_PARTS)}. They all cost the same, but videos "
+        f"{', '.join(part for part in get_args(Part) if part not in DEFAULT_PARTS)}. They cost the same, but videos "
         "with statistics and contentDetails alone are paid from a quota of their own.",
         examples=[["statistics"]],
     )
@@ -175,7 +175,7 @@ class ApiParameters(BaseModel):
     )
     region: Annotated[str, AfterValidator(check_region)] | None = Field(
         default=None,
-        description=f"For chart (else {DEFAULT_REGION}) and search (else wherever you are): the country, as ISO 3166-1.",
+        description=f"For chart (else {DEFAULT_REGION}) and search (else where you are): the country, as ISO 3166-1.",
         examples=["GB"],
     )
     category: Annotated[str, AfterValidator(_category)] | None = Field(
@@ -224,12 +224,16 @@ class ApiParameters(BaseModel):
                 InitErrorDetails(type=each["type"], loc=each["loc"], input=each["input"], ctx=each.get("ctx", {}))
                 for each in error.errors()
             ]
-        if made is not None and made.published_after and made.published_before:
-            if made.published_after >= made.published_before:
-                problems.append("published_after must be earlier than published_before")
+        if made is not None and not made.is_window():
+            problems.append("published_after must be earlier than published_before")
         if made is None or problems:
             raise ValidationError.from_exception_data(cls.__name__, [*known, *map(_conflict, problems)]) from None
         return made
+
+    def is_window(self) -> bool:
+        """Tell whether there is time between the two ends."""
+        after, before = self.published_after, self.published_before
+        return after is None or before is None or after < before
 
     @property
     def count(self) -> int:
@@ -249,7 +253,7 @@ class ApiParameters(BaseModel):
 
 def _conflicts(data: Mapping[str, Any]) -> Iterator[str]:
     """Say what does not fit to the resource."""
-    resource = data.get("resource")
+    resource = str(data.get("resource"))
     if resource not in get_args(Resource):
         return
     given = {name for name, value in data.items() if value is not None}

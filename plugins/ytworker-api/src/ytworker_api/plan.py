@@ -1,8 +1,8 @@
 """What a task costs, before anybody is asked: pure figures.
 
 Since 1 June 2026 YouTube keeps three quotas for a project, each for a day that ends at midnight Pacific
-(developers.google.com/youtube/v3/determine_quota_cost): ``search.list`` 100 calls, ``videos.batchGetStats`` 10,000 calls,
-and 10,000 units for everything else that ytworker asks.
+(developers.google.com/youtube/v3/determine_quota_cost): ``search.list`` 100 calls, ``videos.batchGetStats`` 10,000
+calls, and 10,000 units for everything else that ytworker asks.
 """
 
 from dataclasses import dataclass

@@ -188,7 +188,7 @@ UNKNOWN = Reason(
     (),
     ErrorClass.SUSPECT,
     "an answer that the Data API does not give",
-    "Check api_endpoint and proxy; it is asked again",
+    "Check api_endpoint and proxy",
 )
 
 

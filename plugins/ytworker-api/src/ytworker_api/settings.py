@@ -45,10 +45,10 @@ class ApiSettings(BaseModel):
         default=30.0, gt=0, le=600, description="How long one call may take, from the connection to its last byte."
     )
     units_per_day: int = Field(
-        default=10_000, ge=0, le=10**9, description="Units a day for everything but searches and statistics."
+        default=10_000, ge=1, le=10**9, description="Units a day for everything but searches and statistics."
     )
-    searches_per_day: int = Field(default=100, ge=0, le=10**9, description="Calls of search.list a day.")
-    statistics_per_day: int = Field(default=10_000, ge=0, le=10**9, description="Calls of videos.batchGetStats a day.")
+    searches_per_day: int = Field(default=100, ge=1, le=10**9, description="Calls of search.list a day.")
+    statistics_per_day: int = Field(default=10_000, ge=1, le=10**9, description="Calls of videos.batchGetStats a day.")
 
     @field_validator("api_key")
     @classmethod
