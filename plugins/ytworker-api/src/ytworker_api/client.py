@@ -78,12 +78,11 @@ class Service:
         from ytworker_api.transport import Transport  # noqa: PLC0415
 
         self.made_of = (settings, key)
-        self.transport = Transport(settings)
+        self.transport = Transport(settings, key)
         self._api: Any = build(
             "youtube",
             "v3",
             http=self.transport,
-            developerKey=key.get_secret_value(),
             static_discovery=True,
             cache_discovery=False,
             client_options={"api_endpoint": settings.api_endpoint},
@@ -170,7 +169,7 @@ class Client:
         raise SuspectError(msg + "check api_endpoint and proxy", source=self.source) from None
 
     def _execute(self, method: str, subject: str, query: Mapping[str, Any], bucket: Bucket) -> Any:
-        """Make a call. What the libraries raise never leaves: it holds the address, and that the key."""
+        """Make a call. What the libraries raise never leaves: it quotes the other side, which may quote the key."""
         service = _service(self._settings, self._key)
         from googleapiclient.errors import HttpError  # noqa: PLC0415 - is there by now
 

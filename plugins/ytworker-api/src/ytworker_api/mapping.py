@@ -19,8 +19,10 @@ Record = Mapping[str, Any]
 
 AVAILABILITY = {"public": "public", "unlisted": "unlisted", "private": "private"}
 LEFT_OUT = "the Data API left it out: removed, private, or never there"
-_DURATION = re.compile(r"P(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,8}(?:\.\d+)?)S)?)?")
-_COUNT = re.compile(r"\d{1,19}")
+_DURATION = re.compile(
+    r"P(?:([0-9]{1,6})W)?(?:([0-9]{1,6})D)?(?:T(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,8}(?:\.[0-9]+)?)S)?)?"
+)
+_COUNT = re.compile(r"[0-9]{1,19}")
 _AGE_LIMIT = 18
 
 

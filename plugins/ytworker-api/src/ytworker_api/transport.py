@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import httplib2
+from pydantic import SecretStr
 
 from ytworker_api.settings import ApiSettings
 
@@ -34,15 +35,19 @@ class TooSlowError(TimeoutError):
 class Transport:
     """One connection, kept open between calls.
 
+    The key is added here, at the last moment: google's client logs the addresses that it knows and quotes them in errors.
+
     Args:
         settings: Where to, through what, and for how long.
+        key: What the service knows the project by.
         clock: Monotonic seconds.
     """
 
     redirect_codes: frozenset[int] = frozenset()
 
-    def __init__(self, settings: ApiSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: ApiSettings, key: SecretStr, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._key = key
         self._clock = clock
         self._origin = urllib.parse.urlsplit(settings.api_endpoint)
         self._tls = _context(settings) if self._origin.scheme == "https" else None
@@ -64,7 +69,8 @@ class Transport:
             msg = f"a request to {parts.hostname} is refused: the endpoint is {self._origin.hostname}"
             raise PermissionError(msg)
         try:
-            return self._exchange(method, f"{parts.path}?{parts.query}", body, dict(headers or {}))
+            key = urllib.parse.quote(self._key.get_secret_value(), safe="")
+            return self._exchange(method, f"{parts.path}?{parts.query}&key={key}", body, dict(headers or {}))
         except BaseException:
             self.close()  # what is left of an answer must not be taken for the next one
             raise

@@ -1,6 +1,7 @@
 """The server of the fake: HTTP on a port of this machine, with faults on demand."""
 
 import re
+import ssl
 import threading
 import urllib.parse
 from collections import Counter
@@ -54,18 +55,23 @@ class _Fault:
 class FakeDataApi:
     """A Data API on loopback.
 
+    Args:
+        tls: Serve over TLS with this.
+
     Attributes:
         catalogue: What it knows; change it at will.
         requests: What was asked, in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.catalogue = Catalogue()
         self.requests: list[Request] = []
         self._faults: list[_Fault] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
     def __enter__(self) -> Self:
