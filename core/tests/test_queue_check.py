@@ -27,6 +27,7 @@ DAMAGE = {
     "missing_in_order": "UPDATE task SET rank = NULL WHERE id = 1",
     "behind_the_clock": "UPDATE task SET weight_key = -1 WHERE id = 1",
     "wrong_count": "UPDATE task_type SET queued = 7",
+    "request_without_pace": "INSERT INTO request VALUES ('youtube', 1, 1)",
     "unreadable_item": "INSERT INTO item VALUES (1, 's', 'video', 'v', 1, 1, 1, 1, 'h', '{')",
     "hit_without_item": "INSERT INTO hit (task, position, item, context) VALUES (3, 1, 99, '{}')",
 }

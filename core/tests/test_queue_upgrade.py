@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ytworker.model import ErrorClass, NewTask, Outcome, TaskStatus
+from ytworker.pacing import Ask, Pace
 from ytworker.queue import FIFOStrategy, ItemFilter, PriorityStrategy, WeightedRandomStrategy
 from ytworker.queue.sqlite import SQLiteQueue, schema
 from ytworker.settings import sqlite_url
@@ -122,3 +123,39 @@ def test_a_process_of_this_version_says_so_when_a_later_one_has_changed_the_file
     old.execute("ALTER TABLE task RENAME TO something_later")
     with pytest.raises(schema.SchemaError, match=r"another version of ytworker has changed the queue.*Start again"):
         queue.claim(1, FIFOStrategy, ["demo"])
+
+
+@pytest.fixture
+def second(queue_file: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    """A connection of an old process to a file of version 2 with a source that cools down."""
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+        patch.setattr(schema, "VERSION", 2)
+        SQLiteQueue(sqlite_url(queue_file), durability="normal", clock=clock).close()
+    connection = sqlite3.connect(queue_file, isolation_level=None)
+    until = clock() + 300_000_000
+    connection.execute(
+        "INSERT INTO source (name, cooling_until, reason, strikes, class) VALUES ('s', ?, 'slow', 2, 'throttled')",
+        (until,),
+    )
+    yield connection
+    connection.close()
+
+
+def test_sources_of_version_2_go_on_resting_and_whoever_paces_itself_is_stopped(
+    second: sqlite3.Connection, queue_file: Path, clock: FakeClock
+) -> None:
+    queue = SQLiteQueue(sqlite_url(queue_file), durability="normal", clock=clock)
+    assert queue.schema_versions() == (2, schema.VERSION)
+    state = queue.source("s")
+    assert (state.cooling_until, state.strikes, state.error_class) == (
+        clock() + 300_000_000,
+        2,
+        ErrorClass.THROTTLED,
+    )
+    assert queue.admit(Ask(source="s", pace=Pace())).barred == state
+    assert queue.usage() == []
+    assert queue.check() == []
+    with pytest.raises(sqlite3.OperationalError, match="no such table: source"):
+        second.execute("SELECT name, cooling_until FROM source WHERE name = 's'")
+    queue.close()

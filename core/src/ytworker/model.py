@@ -400,3 +400,8 @@ class SourceState:
     paused_until: Microseconds | None = None
     pause_reason: str | None = None
     paused_by: str | None = field(default=None, repr=False)
+
+    def bars(self, now: Microseconds, settings: str | None) -> bool:
+        """Tell whether nobody asks it now under these settings; without any, only pauses by hand count."""
+        paused = self.paused_until is not None and self.paused_until > now and self.paused_by in {None, settings}
+        return paused or (self.cooling_until is not None and self.cooling_until > now)

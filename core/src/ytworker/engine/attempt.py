@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from ytworker.engine.budgets import Budgets, Refused
+from ytworker.engine.budgets import Budgets, Granted, Refused
 from ytworker.engine.messages import Message, decode, encode, error_of
 from ytworker.errors import ParametersError, StaleClaimError, StoreError
 from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
+from ytworker.pacing import Quota
 from ytworker.queue import TaskQueue
 from ytworker.redaction import redact
 
@@ -19,6 +20,9 @@ MAX_CHECKPOINT_BYTES = 1 << 20
 MAX_FOLLOW_UPS = 1_000
 _PROGRESS_INTERVAL: Microseconds = SECOND
 _HOLDS_INTERVAL: Microseconds = SECOND
+PLACE_PATIENCE: Microseconds = 600 * SECOND
+"""After so long without a place in flight a task is put off: two that wait for each other's would do so for ever."""
+_PLACE_PAUSE: Microseconds = 10 * SECOND
 
 Sections = Mapping[str, Mapping[str, Any]]
 
@@ -92,6 +96,7 @@ class Attempt:
         self._asked_for = 0
         self._requests = 0
         self._waits_for: str | None = None
+        self._crowded_since: Microseconds | None = None
         self._suspect: str | None = None
         self._progress_at: Microseconds = 0
         self._told_to_stop = False
@@ -104,6 +109,10 @@ class Attempt:
             "checkpoint": self._checkpoint,
             "progress": self._progress,
             "acquire": self._acquire,
+            "leave": self._leave,
+            "reserve": self._reserve,
+            "left": self._left,
+            "exhaust": self._exhaust,
             "enqueue": self._enqueue,
             "suspect": self._doubt,
             "poll": self._poll,
@@ -203,16 +212,54 @@ class Attempt:
         stop = self._stop()
         if stop:
             return stop
-        source = str(message["source"])
-        answer = self._deps.budgets.acquire(source, int(message["cost"]), self._deps.settings_digest)
+        source, cost = str(message["source"]), int(message["cost"])
+        holder = self._claim if message["hold"] else None
+        price = 0 if message["paid"] else cost
+        answer = self._deps.budgets.acquire(source, price, self._deps.settings_digest, holder)
+        if isinstance(answer, Granted) and answer.crowded:
+            answer = self._patience(source, answer)
         if isinstance(answer, Refused):
-            self._waits_for = source
-            return {"until": answer.until, "reason": answer.reason}
-        self._sources.add(source)
-        self._requests += int(message["cost"])
+            return self._refuse(source, answer)
+        if not answer.wait:
+            self._crowded_since = None
+            self._sources.add(source)
+            self._requests += cost
         # The deadline is there for scrapes that hang. Waiting for our own pace is none of that, and takes no time.
         self._deadline += round(answer.wait * SECOND)
         return {"wait": answer.wait, "deadline": self._deadline}
+
+    def _patience(self, source: str, answer: Granted) -> Granted | Refused:
+        now = self._deps.clock()
+        self._crowded_since = now if self._crowded_since is None else self._crowded_since
+        if now - self._crowded_since < PLACE_PATIENCE:
+            return answer
+        return Refused(
+            now + _PLACE_PAUSE, f"{source}: all its places in flight were taken for {PLACE_PATIENCE // SECOND} s"
+        )
+
+    def _leave(self, message: Message) -> Message:
+        self._deps.queue.leave(str(message["source"]), self._claim)
+        return {}
+
+    def _reserve(self, message: Message) -> Message:
+        stop = self._stop()
+        if stop:
+            return stop
+        source = str(message["source"])
+        answer = self._deps.budgets.reserve(source, _quota(message), int(message["cost"]), self._deps.settings_digest)
+        return self._refuse(source, answer) if isinstance(answer, Refused) else {"left": answer.units}
+
+    def _left(self, message: Message) -> Message:
+        quota = _quota(message)
+        return {"left": max(0, quota.limit - self._deps.queue.quota_used(str(message["source"]), quota))}
+
+    def _exhaust(self, message: Message) -> Message:
+        self._deps.queue.exhaust(str(message["source"]), _quota(message))
+        return {}
+
+    def _refuse(self, source: str, answer: Refused) -> Message:
+        self._waits_for = source
+        return {"until": answer.until, "reason": answer.reason}
 
     def _enqueue(self, message: Message) -> Message:
         self._asked_for += 1
@@ -285,6 +332,10 @@ class Attempt:
             message=f"the attempt took longer than {seconds:g} s. Ask for less, or allow more with timeout_seconds",
             fingerprint="deadline",
         )
+
+
+def _quota(message: Message) -> Quota:
+    return Quota(str(message["bucket"]), int(message["limit"]), str(message["zone"]))
 
 
 def _without_secrets(text: str | None) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ytworker.engine.attempt import AttemptDeps, Checker, Observer, Sections, digest
-from ytworker.engine.budgets import Budgets, Pace
+from ytworker.engine.budgets import Budgets
 from ytworker.engine.children import ForkServer
 from ytworker.engine.crew import Crew
 from ytworker.engine.executor import InlineExecutor
@@ -16,6 +16,7 @@ from ytworker.engine.retry import RetryStrategy
 from ytworker.engine.runner import TaskRunner
 from ytworker.engine.worker import PluginWorker, WorkerDeps
 from ytworker.model import Clock
+from ytworker.pacing import Pace
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.queue import ClaimingStrategy, LIFOStrategy, TaskQueue
 

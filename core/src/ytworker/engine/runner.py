@@ -111,7 +111,7 @@ class MessagePort:
         if cost < 1:
             msg = f"a request costs at least 1, not {cost}"
             raise ValueError(msg)
-        message: Message = {"kind": "acquire", "source": str(source), "cost": int(cost), "hold": hold}
+        message: Message = {"kind": "acquire", "source": str(source), "cost": int(cost), "hold": hold, "paid": False}
         while True:
             answer = self._granted(message)
             if self.context is not None:
@@ -119,7 +119,7 @@ class MessagePort:
             if answer["wait"] <= 0:
                 return
             self.sleep(answer["wait"])
-            message["cost"] = 0  # it is paid for
+            message["paid"] = True
 
     def leave(self, source: str) -> None:
         """See :class:`ytworker.context.Port`."""

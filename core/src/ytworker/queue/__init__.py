@@ -14,6 +14,7 @@ from ytworker.errors import (
     TaskNotFoundError,
 )
 from ytworker.model import Claim, ErrorInfo, NewTask, OnConflict, SourceState, UniqueWhile
+from ytworker.pacing import Admission, Ask, Pace, Quota, QuotaUse, Reserved, SourceUse
 from ytworker.queue.grouping import GroupCommit
 from ytworker.queue.merging import as_record, content_hash, merge
 from ytworker.queue.naming import queue_name
@@ -55,6 +56,8 @@ from ytworker.queue.strategies import (
 __all__ = [
     "AGED_SHARE",
     "ORDERS",
+    "Admission",
+    "Ask",
     "Attempt",
     "Claim",
     "ClaimRequest",
@@ -74,6 +77,7 @@ __all__ = [
     "NewTask",
     "OnConflict",
     "OrderNotOfferedError",
+    "Pace",
     "PayloadError",
     "PriorityStrategy",
     "Problem",
@@ -81,12 +85,16 @@ __all__ = [
     "QueueCare",
     "QueueError",
     "QueueFacts",
+    "Quota",
+    "QuotaUse",
     "Requeued",
+    "Reserved",
     "Return",
     "SchemaError",
     "SettleOneByOne",
     "Settled",
     "SourceState",
+    "SourceUse",
     "StaleClaimError",
     "StoreError",
     "StoreMovedError",

@@ -25,6 +25,7 @@ from ytworker.model import (
     Task,
     TaskStatus,
 )
+from ytworker.pacing import Admission, Ask, Quota, Reserved, SourceUse
 from ytworker.queue.strategies import ClaimingStrategy
 
 
@@ -469,6 +470,41 @@ class TaskQueue(Protocol):
 
     def unpause(self, name: str) -> None:
         """End a source's pause because the settings changed; a cool-down and a pause by hand go on."""
+
+    # -- budgets
+
+    def admit(self, ask: Ask) -> Admission:
+        """Let a request go, or say how long to wait or that nobody asks its source; all in one transaction.
+
+        Every process shares what is spent: at its turn a request is at least ``interval`` behind in the mean, no hour
+        has more than ``per_hour`` of them, and no more than ``in_flight`` places are held. The turn that was paid for
+        stays spent, also when its process dies. A clock that is set back changes no wait and gives nothing away.
+
+        A place belongs to a claim, and one of a source is the most that a claim has. It is free as soon as the claim
+        does not hold its task any more or its worker's lease lapses, and so in the very transaction that ends an
+        attempt and cools its source down.
+
+        Raises:
+            StaleClaimError: The claim that is to hold a place does not hold its task any more. Nothing was paid.
+        """
+
+    def leave(self, source: str, claim: Claim) -> None:
+        """Give a claim's place in flight back, if it has one."""
+
+    def reserve(self, source: str, quota: Quota, cost: int, *, settings: str | None = None) -> Reserved:
+        """Take units of a daily quota if they suffice and the source may be asked; see :class:`Ask` for ``settings``.
+
+        What was taken stays taken until the reset, also when its process dies.
+        """
+
+    def exhaust(self, source: str, quota: Quota) -> None:
+        """Leave nothing of a daily quota until its reset."""
+
+    def quota_used(self, source: str, quota: Quota) -> int:
+        """Say how many units of a daily quota are used; nothing is written."""
+
+    def usage(self) -> list[SourceUse]:
+        """Say how much every source is asked that ever was, by name."""
 
     def counter(self, name: str) -> int:
         """Give one of the queue's own counters: ``stale_writes``, ``rescued`` tasks, ``parked`` unreadable tasks."""

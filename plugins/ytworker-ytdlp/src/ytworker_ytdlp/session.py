@@ -142,9 +142,11 @@ class Session:
         if problem := url_problem(request.url):
             raise self._remember(SuspectError(f"a request was refused: {problem}", source=self.source))
         while True:
-            self._spend()
+            if self._verdict is not None:  # yt-dlp may have swallowed it: whoever refused us is not asked again
+                raise self._verdict
             try:
-                return send(request.copy())
+                with self.context.budget(self.source).request():
+                    return send(request.copy())
             except Exception as error:  # noqa: BLE001 - judged, and raised unless it is worth one more try
                 self._failures.append(error)
                 self._judge_request(error, request.url)

@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from ytworker.errors import StoreError, StoreMovedError
 from ytworker.model import Claim, Clock, Item, Microseconds, NewTask, Outcome, SourceState, Task, TaskStatus
+from ytworker.pacing import Admission, Ask, Quota, Reserved, SourceUse
 from ytworker.queue.protocol import (
     Attempt,
     ClaimRequest,
@@ -27,6 +28,7 @@ from ytworker.queue.protocol import (
 )
 from ytworker.queue.settling import SettleOneByOne, stale_claim
 from ytworker.queue.sqlite import (
+    budgets,
     care,
     check,
     claims,
@@ -253,6 +255,26 @@ class SQLiteQueue(SettleOneByOne):
     def unpause(self, name: str) -> None:
         with self._database.write():
             sources.unpause(self._database, name, self._clock())
+
+    # -- budgets
+
+    def admit(self, ask: Ask) -> Admission:
+        return budgets.admit(self._database, ask, self._clock)
+
+    def leave(self, source: str, claim: Claim) -> None:
+        budgets.leave(self._database, source, claim)
+
+    def reserve(self, source: str, quota: Quota, cost: int, *, settings: str | None = None) -> Reserved:
+        return budgets.reserve(self._database, source, quota, cost, settings, self._clock)
+
+    def exhaust(self, source: str, quota: Quota) -> None:
+        budgets.exhaust(self._database, source, quota, self._clock)
+
+    def quota_used(self, source: str, quota: Quota) -> int:
+        return budgets.quota_used(self._database, source, quota, self._clock())
+
+    def usage(self) -> list[SourceUse]:
+        return budgets.usage(self._database, self._clock())
 
     def counter(self, name: str) -> int:
         return counters.get_counter(self._database, name)

@@ -156,6 +156,16 @@ INVARIANTS = (
         "wrong_count", _WRONG_COUNT, "counts by state that do not fit the tasks; `status` would be wrong", RECOUNT
     ),
     Invariant(
+        "request_without_pace",
+        """SELECT r.no FROM request r LEFT JOIN pace p ON p.source = r.source
+            WHERE p.source IS NULL OR r.no > p.requests""",
+        "requests of sources whose pace does not know them: the source might be asked too seldom",
+        (
+            """DELETE FROM request WHERE NOT EXISTS
+                (SELECT 1 FROM pace p WHERE p.source = request.source AND request.no <= p.requests)""",
+        ),
+    ),
+    Invariant(
         "unreadable_item",
         "SELECT no FROM item WHERE NOT json_valid(record)",
         "items that cannot be read; scrape them again, or restore a backup",

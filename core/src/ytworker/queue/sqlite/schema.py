@@ -217,7 +217,30 @@ _FOUR_ORDERS = (
                  OR NEW.flags & {FLAG_KEY_LIVE | FLAG_KEY_QUEUED} AND OLD.status > 2); END""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = ((*_QUEUE, *_ITEMS), _FOUR_ORDERS)
+_BUDGETS = (
+    # Named anew because whoever knows nothing of the budgets must not go on asking: each process paced itself before.
+    "ALTER TABLE source RENAME TO source_rest",
+    # `full_at` is when the token bucket is full again, `asked_at` the latest moment that was seen, `requests` how many
+    # were let go. The pace is that of whoever asked last, for people to look at.
+    """CREATE TABLE pace (
+         source TEXT PRIMARY KEY, full_at INTEGER NOT NULL, asked_at INTEGER NOT NULL, requests INTEGER NOT NULL,
+         per_hour INTEGER NOT NULL, places INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
+    # The requests of the last hour and those that wait for their turn, one row for those that were asked for together;
+    # `no` is the number of the first.
+    """CREATE TABLE request (
+         source TEXT NOT NULL, no INTEGER NOT NULL, at INTEGER NOT NULL,
+         PRIMARY KEY (source, no)) STRICT, WITHOUT ROWID""",
+    # A row counts while its fence is the task's, the task is claimed and the lease of its worker holds: nothing needs
+    # to be deleted when an attempt ends.
+    """CREATE TABLE place (
+         source TEXT NOT NULL, task INTEGER NOT NULL, fence INTEGER NOT NULL,
+         PRIMARY KEY (source, task)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE quota (
+         source TEXT NOT NULL, bucket TEXT NOT NULL, used INTEGER NOT NULL, most INTEGER NOT NULL,
+         reset_at INTEGER NOT NULL, PRIMARY KEY (source, bucket)) STRICT, WITHOUT ROWID""",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = ((*_QUEUE, *_ITEMS), _FOUR_ORDERS, _BUDGETS)
 """Step n leads from version n to version n + 1. A step that was released is never edited."""
 
 VERSION = len(MIGRATIONS)

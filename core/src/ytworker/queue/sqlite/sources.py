@@ -7,35 +7,36 @@ from ytworker.queue.protocol import CoolDown
 from ytworker.queue.sqlite.database import Database, Row
 
 _SELECT = """
-SELECT name, cooling_until, reason, strikes, class, paused_until, pause_reason, paused_by FROM source
+SELECT name, cooling_until, reason, strikes, class, paused_until, pause_reason, paused_by FROM source_rest
 """
 _GET = _SELECT + " WHERE name = ?"
 _LIST = _SELECT + " ORDER BY name"
 # A shorter cool-down within a longer one changes nothing: not its end, and not what the next strike builds on.
 _COOL = """
-INSERT INTO source (name, cooling_until, reason, strikes, class) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO source_rest (name, cooling_until, reason, strikes, class) VALUES (?1, ?2, ?3, ?4, ?5)
 ON CONFLICT (name) DO UPDATE SET cooling_until = ?2, reason = ?3, strikes = ?4, class = ?5
  WHERE coalesce(cooling_until, 0) < ?2
 """
 _PAUSE = """
-INSERT INTO source (name, paused_until, pause_reason, paused_by) VALUES (?1, ?2, ?3, ?4)
+INSERT INTO source_rest (name, paused_until, pause_reason, paused_by) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (name) DO UPDATE SET paused_until = ?2, pause_reason = ?3, paused_by = ?4
  WHERE paused_by IS NOT NULL OR coalesce(paused_until, 0) < ?2
 """
 # A pause by hand is one without the settings that it is for.
 _PAUSE_BY_HAND = """
-INSERT INTO source (name, paused_until, pause_reason, paused_by) VALUES (?1, ?2, ?3, NULL)
+INSERT INTO source_rest (name, paused_until, pause_reason, paused_by) VALUES (?1, ?2, ?3, NULL)
 ON CONFLICT (name) DO UPDATE SET paused_until = ?2, pause_reason = ?3, paused_by = NULL
 """
 _FORGET_COOLING = """
-UPDATE source SET strikes = 0, cooling_until = NULL, reason = NULL, class = NULL
+UPDATE source_rest SET strikes = 0, cooling_until = NULL, reason = NULL, class = NULL
  WHERE name = ?1 AND coalesce(cooling_until, 0) <= ?2
 """
 _UNPAUSE = """
-UPDATE source SET paused_until = NULL, pause_reason = NULL, paused_by = NULL WHERE name = ? AND paused_by IS NOT NULL
+UPDATE source_rest SET paused_until = NULL, pause_reason = NULL, paused_by = NULL
+ WHERE name = ? AND paused_by IS NOT NULL
 """
 _RESUME = """
-UPDATE source SET cooling_until = NULL, reason = NULL, paused_until = NULL, pause_reason = NULL, paused_by = NULL
+UPDATE source_rest SET cooling_until = NULL, reason = NULL, paused_until = NULL, pause_reason = NULL, paused_by = NULL
  WHERE name = ?
 """
 _WAKE = """

@@ -19,6 +19,7 @@ from ytworker.model import (
     Task,
     TaskStatus,
 )
+from ytworker.pacing import Admission, Ask, Quota, Reserved, SourceUse
 from ytworker.queue import (
     Attempt,
     ClaimingStrategy,
@@ -35,7 +36,7 @@ from ytworker.queue import (
     WorkerInfo,
 )
 from ytworker.queue.settling import stale_claim
-from ytworker.testing.memory import claims, endings, items, sources, states, tasks, workers
+from ytworker.testing.memory import budgets, claims, endings, items, sources, states, tasks, workers
 from ytworker.testing.memory.store import Store, StoredTask, Transaction
 
 
@@ -237,6 +238,32 @@ class MemoryQueue(SettleOneByOne):
     def unpause(self, name: str) -> None:
         with self._write() as transaction:
             sources.unpause(transaction, name)
+
+    # -- budgets
+
+    def admit(self, ask: Ask) -> Admission:
+        with self._write() as transaction:
+            return budgets.admit(transaction, ask)
+
+    def leave(self, source: str, claim: Claim) -> None:
+        with self._write() as transaction:
+            budgets.leave(transaction, source, claim)
+
+    def reserve(self, source: str, quota: Quota, cost: int, *, settings: str | None = None) -> Reserved:
+        with self._write() as transaction:
+            return budgets.reserve(transaction, source, quota, cost, settings)
+
+    def exhaust(self, source: str, quota: Quota) -> None:
+        with self._write() as transaction:
+            budgets.exhaust(transaction, source, quota)
+
+    def quota_used(self, source: str, quota: Quota) -> int:
+        with self._read() as store:
+            return budgets.quota_of(store, source, quota, self._clock())[0]
+
+    def usage(self) -> list[SourceUse]:
+        with self._read() as store:
+            return budgets.usage(store, self._clock())
 
     def counter(self, name: str) -> int:
         with self._read() as store:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ytworker.model import Microseconds, Outcome, SourceState, TaskStatus, UniqueWhile
+from ytworker.pacing import Pace, QuotaUse
 from ytworker.queue import ORDERS, Attempt, Event, WorkerInfo
 
 K = TypeVar("K")
@@ -67,6 +68,23 @@ class StoredItem:
     last_changed_at: Microseconds
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPace:
+    """How much a source was asked.
+
+    Attributes:
+        full_at: When the token bucket is full again.
+        asked_at: The latest moment that was seen.
+        pace: Of whoever asked last.
+        requests: The turn of every request that was ever let go.
+    """
+
+    full_at: Microseconds
+    asked_at: Microseconds
+    pace: Pace
+    requests: tuple[Microseconds, ...]
+
+
 @dataclass(slots=True)
 class Store:
     """Everything that the handles of one queue share; whoever reads or writes it holds ``lock``.
@@ -74,6 +92,8 @@ class Store:
     Attributes:
         waiting: The ids of the queued and scheduled tasks, so that a claim does not look at those that have ended.
         keys: Which task holds a (type, key).
+        places: The fence of the task that holds a place in flight of a source.
+        quotas: What is used of each (source, bucket).
         hits: For each task the items that it yielded, in its order, each with its context.
         numbers: The last number that was given to a task; it never comes back.
         version: Rises with every transaction that changed something.
@@ -87,6 +107,9 @@ class Store:
     items: dict[ItemKey, StoredItem] = field(default_factory=dict)
     hits: dict[int, dict[ItemKey, str]] = field(default_factory=dict)
     sources: dict[str, SourceState] = field(default_factory=dict)
+    paces: dict[str, StoredPace] = field(default_factory=dict)
+    places: dict[tuple[str, int], int] = field(default_factory=dict)
+    quotas: dict[tuple[str, str], QuotaUse] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     orders: dict[str, None] = field(default_factory=lambda: dict.fromkeys(ORDERS))
     numbers: dict[str, int] = field(default_factory=dict)

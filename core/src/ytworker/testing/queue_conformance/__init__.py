@@ -1,5 +1,6 @@
 """The suite that tells whether a queue backend does what ytworker relies on; needs pytest."""
 
+from ytworker.testing.queue_conformance.budgets import BudgetTests
 from ytworker.testing.queue_conformance.claiming import AgingTests, ClaimingTests, SchedulingTests, UnreadableTests
 from ytworker.testing.queue_conformance.endings import CheckpointTests, EndingTests
 from ytworker.testing.queue_conformance.enqueueing import EnqueueingTests
@@ -32,6 +33,7 @@ class QueueConformance(
     SettlingTests,
     ItemTests,
     SourceTests,
+    BudgetTests,
     FilterTests,
     CancelTests,
     RequeueTests,

@@ -142,7 +142,17 @@ def everything(queue: TaskQueue) -> list[Any]:
     histories = [(queue.attempts(task.id), queue.events(task.id), stored(queue, task_id=task.id)) for task in tasks]
     items = list(queue.items(ItemFilter()))
     workers = sorted(queue.workers(), key=lambda worker: worker.id)
-    return [tasks, histories, items, workers, queue.sources(), queue.counts(), queue.waiting(), queue.orders()]
+    return [
+        tasks,
+        histories,
+        items,
+        workers,
+        queue.sources(),
+        queue.usage(),
+        queue.counts(),
+        queue.waiting(),
+        queue.orders(),
+    ]
 
 
 def bring(queue: TaskQueue, worker: int, state: TaskStatus, task: NewTask | None = None) -> int:
