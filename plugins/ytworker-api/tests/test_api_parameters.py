@@ -30,7 +30,7 @@ def test_ids_are_a_list_or_a_text_and_may_begin_with_a_dash(ids: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "video_id", ["short", "dQw4w9WgXcQx", "dQw4w9WgX/Q", "https://youtu.be/dQw4w9WgXcQ", "ＱQw4w9WgXcQ"]
+    "video_id", ["short", "dQw4w9WgXcQx", "dQw4w9WgX/Q", "https://youtu.be/dQw4w9WgXcQ", "\uff31Qw4w9WgXcQ"]
 )
 def test_u7_what_is_no_id_is_refused(video_id: str) -> None:
     assert "a video id is 11" in problems(resource="videos", ids=[video_id])

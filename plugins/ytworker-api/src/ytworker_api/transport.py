@@ -35,7 +35,7 @@ class TooSlowError(TimeoutError):
 class Transport:
     """One connection, kept open between calls.
 
-    The key is added here, at the last moment: google's client logs the addresses that it knows and quotes them in errors.
+    The key is added here, at the last moment: google's client logs its addresses, and quotes them in errors.
 
     Args:
         settings: Where to, through what, and for how long.
