@@ -232,17 +232,24 @@ def test_r14_no_error_holds_the_key(
 
 
 def test_a_connection_that_breaks_is_tried_again_later(api: FakeDataApi, scrape: Scrape) -> None:
+    api.add_video(VIDEO)
+    scrape(resource="videos", ids=[VIDEO])
     api.fault(None)
     with pytest.raises(RetryableError, match="the connection failed"):
         scrape(resource="videos", ids=[VIDEO])
-    assert len(api.requests) == 1
+    assert len(api.requests) == 2
 
 
-def test_a_kept_connection_that_has_died_is_opened_again(api: FakeDataApi, scrape: Scrape) -> None:
-    api.add_video(VIDEO)
-    assert len(scrape(resource="videos", ids=[VIDEO])) == 1
-    api.fault(None, times=1)
-    assert len(scrape(resource="videos", ids=[VIDEO])) == 1
+def test_a_kept_connection_is_used_again_and_a_dead_one_is_not(api: FakeDataApi, transport: Transport) -> None:
+    assert get(transport, api)
+    kept = transport._connection
+    assert get(transport, api)
+    assert transport._connection is kept
+    assert kept is not None
+    kept.sock.shutdown(socket.SHUT_RDWR)
+    assert get(transport, api)
+    assert transport._connection is not kept
+    assert len(api.requests) == 3
 
 
 def test_nobody_there_is_no_network(worker: YouTubeAPIWorker) -> None:

@@ -7,6 +7,7 @@ record of an answer's headers. Imported at the first request only.
 
 import base64
 import http.client
+import selectors
 import ssl
 import time
 import urllib.parse
@@ -92,17 +93,12 @@ class Transport:
         return httplib2.Response(response), content
 
     def _send(self, method: str, target: str, body: Any, headers: dict[str, str]) -> http.client.HTTPResponse:
-        """Send; a connection that was kept open and has died since is opened once more, as nothing was answered."""
-        kept = self._connection is not None
-        connection = self._connection = self._connection or self._connect()
-        try:
-            connection.request(method, target, body, headers)
-            return connection.getresponse()
-        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+        """Send once: a request that got no answer may have been paid for, so that no second one is sent unasked."""
+        if self._connection is not None and _is_dead(self._connection):
             self.close()
-            if not kept:
-                raise
-        return self._send(method, target, body, headers)
+        connection = self._connection = self._connection or self._connect()
+        connection.request(method, target, body, headers)
+        return connection.getresponse()
 
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self._origin.hostname or "", self._origin.port
@@ -131,6 +127,13 @@ class Transport:
             raise http.client.IncompleteRead(bytes(content), left)
         response.close()
         return bytes(content)
+
+
+def _is_dead(connection: http.client.HTTPConnection) -> bool:
+    """Tell whether the other side has closed a connection that was kept open: there is something to read, its end."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 def _context(settings: ApiSettings) -> ssl.SSLContext:
