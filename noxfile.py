@@ -28,7 +28,7 @@ MEMBERS = {
     "core": ["./core"],
     "ytworker-ytdlp": ["./core", "./plugins/ytworker-ytdlp[testing]"],
     "ytworker-channel": ["./core", "./plugins/ytworker-ytdlp[testing]", "./plugins/ytworker-channel"],
-    "ytworker-api": ["./core", "./plugins/ytworker-api"],
+    "ytworker-api": ["./core", "./plugins/ytworker-api[testing]"],
     "ytworker-metrics": ["./core", "./plugins/ytworker-metrics"],
 }
 PACKAGES = {member: member.replace("-", "_") for member in MEMBERS} | {"core": "ytworker"}

@@ -64,7 +64,7 @@ def test_ids_that_begin_with_a_dash_are_ids(online: Program, api: FakeDataApi) -
 
 def test_the_program_says_what_a_task_costs(program: Program) -> None:
     done = program("api-plan", "resource=search", "query=deep sea", "top_n=200", "--json")
-    assert json.loads(done.stdout)["search"] == {"cost": 4, "per_day": 100}, done.stderr
+    assert json.loads(done.stdout)["quotas"]["search"] == {"cost": 4, "per_day": 100}, done.stderr
 
 
 @pytest.mark.parametrize(

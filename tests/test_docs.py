@@ -11,13 +11,14 @@ import pytest
 from ytworker.cli.app import _BUILTIN
 from ytworker.logs import KEYS, LogEvent
 from ytworker.settings import Settings
+from ytworker_api import REASONS, ApiParameters, ApiSettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 SOURCES = [path for folder in ("core", "plugins", "tests") for path in (ROOT / folder).rglob("*.py")]
 
-TASK_TYPES = {"channel_scrape"}
+TASK_TYPES = {"api_scrape", "channel_scrape"}
 """Commands of plugins; their options come from the plugin's model."""
 
 
@@ -88,3 +89,11 @@ def test_every_page_of_how_to_is_on_the_map() -> None:
 def test_every_setting_of_the_queue_is_explained(name: str) -> None:
     assert name in Settings.model_fields
     assert any(f"`{name}" in page.read_text("utf-8") for page in PAGES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*ApiParameters.model_fields, *ApiSettings.model_fields, *(name for reason in REASONS for name in reason.names)],
+)
+def test_every_parameter_setting_and_reason_of_the_data_api_is_documented(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "reference" / "data-api.md").read_text("utf-8")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import logging
 import socket
+import socketserver
+import threading
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -325,6 +327,30 @@ def test_the_environment_names_no_proxy(api: FakeDataApi, scrape: Scrape, monkey
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     api.add_video(VIDEO)
     assert len(scrape(resource="videos", ids=[VIDEO])) == 1
+
+
+def test_the_proxy_is_the_configured_one_and_its_login_is_told_to_nobody_else(worker: YouTubeAPIWorker) -> None:
+    asked: list[str] = []
+
+    class Proxy(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while (line := self.rfile.readline().decode().strip()) != "":
+                asked.append(line)
+            self.wfile.write(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Proxy) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        proxy = f"http://user:canary-pw@127.0.0.1:{server.server_address[1]}"
+        context = make_context(settings={"api_scrape": settings_of(api_key=CANARY, proxy=proxy)})
+        with pytest.raises(RetryableError, match="502 Bad Gateway") as caught:
+            list(worker.scrape({"resource": "chart"}, context))
+        thread.join()
+    close()
+    assert asked[0].startswith("CONNECT youtube.googleapis.com:443 HTTP/1.")
+    assert "Proxy-Authorization: Basic dXNlcjpjYW5hcnktcHc=" in asked
+    assert not any(CANARY in line for line in asked)
+    assert "canary-pw" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_ca_file_that_is_none_is_a_matter_of_the_settings(tmp_path: Path, worker: YouTubeAPIWorker) -> None:
