@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Replay:
         return list(YouTubeAPIWorker().scrape(params, make_context(settings=self.settings)))
 
     def client(self) -> Client:
-        return Client(self.settings["api_scrape"], make_context())
+        return Client(self.settings["api_scrape"], make_context(), lambda: datetime.now(UTC))
 
     def answered(self) -> list[str]:
         """Tell how each call was answered; what was not recorded is a miss."""

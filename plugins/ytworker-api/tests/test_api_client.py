@@ -37,6 +37,7 @@ from ytworker_api.testing._answers import Answer
 from ytworker_api.transport import MAX_ANSWER, TooLargeError, TooSlowError, Transport
 
 CANARY = "AIzaCanary0123456789-canary_key"
+NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
 VIDEO = "dQw4w9WgXcQ"
 Scrape = Callable[..., list[Item]]
 
@@ -386,8 +387,8 @@ def test_r13_a_certificate_that_nobody_vouches_for_is_refused(
 
 def test_a_client_is_kept_for_as_long_as_the_settings_are_the_same(api: FakeDataApi, settings: ApiSettings) -> None:
     api.add_video(VIDEO)
-    one, same = (Client(settings, make_context()) for _ in range(2))
-    other = Client(settings.model_copy(update={"api_key": SecretStr("another-key")}), make_context())
+    one, same = (Client(settings, make_context(), lambda: NOW) for _ in range(2))
+    other = Client(settings.model_copy(update={"api_key": SecretStr("another-key")}), make_context(), lambda: NOW)
     for client in (one, same, other):
         client.call("videos.list", "a video", id=VIDEO, part="id")
     assert [request.query["key"] for request in api.requests][1:] == [api.settings()["api_key"], "another-key"]

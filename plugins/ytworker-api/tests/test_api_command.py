@@ -111,6 +111,6 @@ def test_the_limits_are_those_of_the_settings_and_what_is_used_is_told(
 
 def test_importing_the_plugin_imports_no_client() -> None:
     clients = {"googleapiclient", "httplib2", "yt_dlp", "requests", "typer"}
-    code = f"import sys, ytworker_api; print({clients} & set(sys.modules))"
+    code = f"import sys, ytworker_api; ytworker_api.YouTubeAPIWorker; print({clients} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("set()\n", "")

@@ -30,7 +30,7 @@ from ytworker import (
     TaskError,
     ThrottledError,
 )
-from ytworker_api.plan import PRICES, ZONE, Bucket
+from ytworker_api.costs import PRICES, ZONE, Bucket
 from ytworker_api.reasons import Verdict, judge
 from ytworker_api.settings import ApiSettings, identity, read_key
 
@@ -50,11 +50,6 @@ _TYPES: dict[ErrorClass, type[TaskError]] = {
 
 class StaleTokenError(TaskError):
     """The service does not know a page any more by the token that it gave for it."""
-
-
-def utc_now() -> datetime:
-    """Tell the time; replaced in tests."""
-    return datetime.now(UTC)
 
 
 def next_reset(now: datetime) -> datetime:
@@ -128,7 +123,7 @@ class Client:
         ConfigError: There is no key.
     """
 
-    def __init__(self, settings: ApiSettings, context: Context, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, settings: ApiSettings, context: Context, clock: Callable[[], datetime]) -> None:
         self._settings = settings
         self._context = context
         self._clock = clock
@@ -144,7 +139,7 @@ class Client:
         """Pay for one call, make it, and give the answer.
 
         Args:
-            method: Such as ``videos.list``; see :data:`ytworker_api.plan.PRICES`.
+            method: Such as ``videos.list``; see :data:`ytworker_api.costs.PRICES`.
             subject: What is asked for, for messages.
             **query: The parameters of the method.
 

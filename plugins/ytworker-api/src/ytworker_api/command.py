@@ -10,8 +10,8 @@ import typer
 from pydantic import ValidationError
 
 from ytworker import Service
+from ytworker_api.costs import Cost, plan
 from ytworker_api.parameters import ApiParameters
-from ytworker_api.plan import Cost, plan
 from ytworker_api.settings import NAME, SECTION, ApiSettings
 from ytworker_api.worker import TASK_TYPE
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from ytworker import Context, GoneError, Item, ItemContext
 from ytworker_api.client import Client, StaleTokenError
+from ytworker_api.costs import PAGE
 from ytworker_api.ids import CHANNEL_ID, uploads_id
 from ytworker_api.mapping import Hit, Record, search_hit, upload_hit
 from ytworker_api.parameters import DEFAULT_REGION, ApiParameters
-from ytworker_api.plan import PAGE
 from ytworker_api.videos import Videos, distinct, records_of
 
 BARREN = 3

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ytworker import Item
+from ytworker import Context, Item
 from ytworker_api.client import Client
+from ytworker_api.costs import PAGE
 from ytworker_api.mapping import Hit, Record, missing_item, video_item
 from ytworker_api.parameters import ApiParameters
-from ytworker_api.plan import PAGE
 
 CONTRADICTED = 3
 """Where a list names so many videos and not one of them is answered for, the answer is doubted, not the videos."""
@@ -115,3 +115,23 @@ def distinct(hits: Iterable[Hit], seen: Mapping[str, None]) -> list[Hit]:
         if hit.id not in seen:
             fresh.setdefault(hit.id, hit)
     return list(fresh.values())
+
+
+def batches(client: Client, params: ApiParameters, context: Context) -> Iterator[Item]:
+    """Give the videos of a task's ids, 50 at a time; what was given before the checkpoint is not asked for again."""
+    videos, ids = Videos(client, params), params.ids or []
+    for start in range(_done(context.checkpoint.value), len(ids), PAGE):
+        if context.cancelled:
+            return
+        batch = ids[start : start + PAGE]
+        yield from videos.by_ids(batch)
+        done = start + len(batch)
+        context.progress(done, len(ids))
+        if done < len(ids):
+            context.checkpoint.save({"done": done})
+
+
+def _done(checkpoint: Any) -> int:
+    """Read an earlier attempt's checkpoint; anything else than ours counts as none."""
+    done = checkpoint.get("done") if isinstance(checkpoint, Mapping) else None
+    return done if isinstance(done, int) and done > 0 and done % PAGE == 0 else 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from ytworker_api.plan import PRICES
+from ytworker_api.costs import PRICES
 from ytworker_api.testing._answers import Answer, Catalogue, refusal
 from ytworker_api.testing._content import make_id, make_video
 
