@@ -62,6 +62,16 @@ def test_ids_that_begin_with_a_dash_are_ids(online: Program, api: FakeDataApi) -
     assert [json.loads(line)["availability"] for line in done.stdout.splitlines()] == ["public", "gone"], done.stderr
 
 
+def test_a_worker_with_children_shares_the_key(online: Program, api: FakeDataApi) -> None:
+    uploads = api.add_channel(CHANNEL, videos=4)
+    for each in uploads:
+        online("enqueue", "api_scrape", "--resource", "videos", "--ids", each)
+    done = online("run", "--until-empty", "--concurrency", "2")
+    assert done.returncode == 0, done.stderr
+    assert api.spent == {"units": 4}
+    assert json.loads(online("status", "--json").stdout)["tasks"]["completed"] == 4
+
+
 def test_the_program_says_what_a_task_costs(program: Program) -> None:
     done = program("api-plan", "resource=search", "query=deep sea", "top_n=200", "--json")
     assert json.loads(done.stdout)["quotas"]["search"] == {"cost": 4, "per_day": 100}, done.stderr

@@ -53,9 +53,12 @@ def body(reason: str, message: str = "", *, details: list[Any] | None = None, st
     ],
 )
 def test_every_reason_has_its_class(status: int, reason: str, expected: ErrorClass) -> None:
-    verdict = judge(status, body(reason))
-    assert verdict.reason.error_class is expected
-    assert verdict.name == reason
+    canonical = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
+    for also in (None, canonical.get(status, "UNKNOWN")):
+        verdict = judge(status, body(reason, status=also))
+        assert verdict.reason.error_class is expected
+        assert verdict.name == reason
+        assert reason in verdict.reason.names
 
 
 @pytest.mark.parametrize("row", REASONS, ids=lambda row: row.names[0])
@@ -74,11 +77,11 @@ def test_no_name_stands_in_two_rows() -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (400, C.INVALID),
+        (400, C.SUSPECT),
         (401, C.CONFIG),
-        (403, C.RESTRICTED),
-        (404, C.GONE),
-        (410, C.GONE),
+        (403, C.SUSPECT),
+        (404, C.SUSPECT),
+        (410, C.SUSPECT),
         (408, C.TRANSIENT),
         (429, C.THROTTLED),
         (500, C.TRANSIENT),
@@ -90,7 +93,9 @@ def test_no_name_stands_in_two_rows() -> None:
 @pytest.mark.parametrize(
     "page", [b"<html>captcha</html>", b"", b'{"error": "text"}', b"[" * 100_000, b'{"error": [1]}']
 )
-def test_a_body_that_says_nothing_leaves_the_status(status: int, expected: ErrorClass, page: bytes) -> None:
+def test_a_body_that_says_nothing_leaves_the_status_or_is_not_believed(
+    status: int, expected: ErrorClass, page: bytes
+) -> None:
     assert judge(status, page).reason.error_class is expected
 
 
@@ -128,6 +133,19 @@ def test_a_quota_of_the_day_and_one_of_the_minute_bear_the_same_name(
     }
     answer = body("rateLimitExceeded", "Quota exceeded", details=[detail], status="RESOURCE_EXHAUSTED")
     assert judge(429, answer).reason.error_class is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(400, C.INVALID), (403, C.RESTRICTED), (404, C.GONE), (410, C.GONE), (503, C.TRANSIENT)]
+)
+def test_a_reason_that_nobody_knows_leaves_the_status(status: int, expected: ErrorClass) -> None:
+    verdict = judge(status, body("newReasonOf2027"))
+    assert (verdict.reason.error_class, verdict.name) == (expected, "newReasonOf2027")
+
+
+def test_messages_lose_their_markup() -> None:
+    said = 'You have exceeded your <a href="/youtube/v3/getting-started#quota">quota</a>.'
+    assert judge(403, body("quotaExceeded", said)).message == "You have exceeded your quota."
 
 
 def test_an_error_inside_a_success_is_judged_by_its_code() -> None:

@@ -5,11 +5,16 @@ a playlist that is private. The reason decides; only where none is known does th
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ytworker import ErrorClass
+
+_TAG = re.compile(r"<[^<>]{0,300}>")  # some messages link to the documentation
+_OWN_WORDS = frozenset({400, 403, 404, 410})
+"""With these the service always says more: a bare one comes from somebody else, such as a proxy or a wrong address."""
 
 MAX_BODY = 65_536
 """So much of an error's body is looked at."""
@@ -105,19 +110,19 @@ REASONS: tuple[Reason, ...] = (
         "It goes on by itself, more slowly",
         statuses=frozenset({429}),
     ),
-    Reason(
-        ("playlistNotFound", "channelNotFound", "videoNotFound", "notFound", "NOT_FOUND", "channelClosed"),
-        ErrorClass.GONE,
-        "it is not there, or no more",
-        "Check the id",
-        statuses=frozenset({404, 410}),
-    ),
     Reason(("channelSuspended",), ErrorClass.GONE, "the channel was suspended", "Nothing brings it back but its owner"),
     Reason(
         ("videoChartNotFound",),
         ErrorClass.GONE,
         "YouTube keeps no such chart",
         "Since July 2025 there are charts of music, movies and gaming only: name another category or region",
+    ),
+    Reason(
+        ("playlistNotFound", "channelNotFound", "videoNotFound", "notFound", "NOT_FOUND", "channelClosed"),
+        ErrorClass.GONE,
+        "it is not there, or no more",
+        "Check the id",
+        statuses=frozenset({404, 410}),
     ),
     Reason(
         (
@@ -217,13 +222,13 @@ def judge(status: int, body: bytes) -> Verdict:
     error = _error_of(body)
     names = list(_names(error))
     message = error.get("message")
-    text = message if isinstance(message, str) else ""
+    text = _TAG.sub("", message) if isinstance(message, str) else ""
     if _is_daily(error):
         names.insert(0, "quotaExceeded")
     code = error.get("code")
     if status < 300 and isinstance(code, int):  # noqa: PLR2004 - the successes of HTTP
         status = code
-    reason = _by_name(names, text) or _by_status(status)
+    reason = _by_name(names, text) or (UNKNOWN if not error and status in _OWN_WORDS else _by_status(status))
     name = next((name for name in names if name in reason.names), names[0] if names else "")
     return Verdict(reason, name, text)
 
