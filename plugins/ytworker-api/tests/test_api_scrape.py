@@ -252,7 +252,7 @@ def test_a_chart_that_is_not_kept_names_those_that_are(api: FakeDataApi, scrape:
         (b"null", "no record of the Data API"),
         (b'{"kind": "youtube#videoListResponse", "items": 7}', "its items are no records"),
         (b'{"kind": "youtube#videoListResponse", "items": [7]}', "its items are no records"),
-        (b'{"kind": "youtube#videoListResponse", "items": [{}]}', "has no id"),
+        (b'{"kind": "youtube#videoListResponse", "items": [{}]}', "has no id of a video"),
         (b"[" * 100_000, "no JSON"),
         (b'{"kind": "x", "items": [' + b"9" * 100_000 + b"]}", "no JSON"),
         (
@@ -306,6 +306,20 @@ def test_u12_a_list_of_empty_pages_ends(api: FakeDataApi, scrape: Scrape) -> Non
     with pytest.raises(SuspectError, match="for ever"):
         scrape(resource="search", query="x")
     assert len(api.requests) == 3
+
+
+@pytest.mark.parametrize("resource", ["channel", "chart"])
+def test_an_empty_page_of_a_list_that_is_not_empty_is_suspect(api: FakeDataApi, scrape: Scrape, resource: str) -> None:
+    api.fault(as_json({"kind": "youtube#someListResponse", "pageInfo": {"totalResults": 120}, "items": []}))
+    with pytest.raises(SuspectError, match="says that there are 120"):
+        scrape(resource=resource, **({"channel": CHANNEL} if resource == "channel" else {}))
+
+
+def test_an_error_inside_a_success_is_an_error(api: FakeDataApi, scrape: Scrape, port: FakePort) -> None:
+    api.fault(as_json({"error": {"code": 503, "message": "try again", "errors": [{"reason": "backendError"}]}}))
+    with pytest.raises(Exception, match="backendError"):
+        scrape(resource="chart")
+    assert port.held
 
 
 def test_a_page_that_names_no_video_is_suspect(api: FakeDataApi, scrape: Scrape) -> None:

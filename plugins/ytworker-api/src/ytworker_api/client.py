@@ -59,8 +59,8 @@ def next_reset(now: datetime) -> datetime:
     return datetime.combine(tomorrow, time(), zone).astimezone(UTC)
 
 
-class Service:
-    """google's client with one key, kept for as long as settings and key are the same.
+class GoogleClient:
+    """Google's client with one key, kept for as long as settings and key are the same.
 
     Args:
         settings: How the service is reached.
@@ -89,7 +89,7 @@ class Service:
         return getattr(getattr(self._api, collection)(), verb)(**query).execute(num_retries=0)
 
 
-_kept: list[Service] = []
+_kept: list[GoogleClient] = []
 
 
 def close() -> None:
@@ -98,16 +98,15 @@ def close() -> None:
         _kept.pop().transport.close()
 
 
-def _service(settings: ApiSettings, key: SecretStr) -> Service:
+def _service(settings: ApiSettings, key: SecretStr) -> GoogleClient:
     if not _kept or _kept[0].made_of != (settings, key):
         close()
         try:
-            _kept.append(Service(settings, key))
+            _kept.append(GoogleClient(settings, key))
         except (OSError, ssl.SSLError) as error:
-            msg = f"plugins.api_scrape.ca_file: {settings.ca_file}: {error.strerror or 'it holds no certificate'}"
-            raise ConfigError(
-                msg + ". Name a PEM file of certificate authorities", source=identity(settings, key)
-            ) from None
+            msg = f"plugins.api_scrape.ca_file: {settings.ca_file}: {error.strerror or 'it holds no certificate'}. "
+            msg += "Name a PEM file of certificate authorities"
+            raise ConfigError(msg, source=identity(settings, key)) from None
     return _kept[0]
 
 
@@ -152,8 +151,8 @@ class Client:
         with budget.request():
             budget.reserve(bucket, cost, limit=self._limits[bucket], zone=ZONE)
             answer = self._execute(method, subject, query, bucket)
-        if isinstance(answer, Mapping) and "error" in answer:
-            self._refuse(judge(200, json.dumps(answer).encode()), subject, bucket)
+            if isinstance(answer, Mapping) and "error" in answer:
+                self._refuse(judge(200, json.dumps(answer).encode()), subject, bucket)
         if not isinstance(answer, Mapping) or not isinstance(answer.get("kind"), str):
             self.doubt(subject, "it is no record of the Data API")
         return answer
@@ -197,10 +196,9 @@ class Client:
     def _network_error(self, error: Exception, subject: str) -> TaskError:
         host = "the proxy" if self._settings.proxy else self._settings.api_endpoint
         if isinstance(error, ssl.SSLCertVerificationError):
-            msg = (
-                f"{subject}: the certificate of {host} is not trusted: {error.verify_message}. Is a proxy on the way? "
-            )
-            return ConfigError(msg + "Then name its authority in plugins.api_scrape.ca_file", source=self.source)
+            msg = f"{subject}: the certificate of {host} is not trusted: {error.verify_message}. "
+            msg += "Where a proxy opens TLS, name its authority in plugins.api_scrape.ca_file"
+            return ConfigError(msg, source=self.source)
         if isinstance(error, socket.gaierror | ConnectionRefusedError):
             what = "refused the connection" if isinstance(error, ConnectionRefusedError) else "could not be resolved"
             msg = f"no network: {host} {what}. Check the connection, then the task goes on by itself"

@@ -10,7 +10,7 @@ from ytworker_api.costs import PAGE
 from ytworker_api.ids import CHANNEL_ID, uploads_id
 from ytworker_api.mapping import Hit, Record, search_hit, upload_hit
 from ytworker_api.parameters import DEFAULT_REGION, ApiParameters
-from ytworker_api.videos import Videos, distinct, records_of
+from ytworker_api.videos import Videos, distinct, records_of, total_of
 
 BARREN = 3
 """After so many pages in a row without anything new a list that promises more is not believed."""
@@ -93,7 +93,8 @@ class Lister:
             if page.get("pageToken"):
                 raise
         # A channel without a video has no such list either, so its absence alone proves nothing.
-        self._look_up(**({"id": channel} if CHANNEL_ID.fullmatch(channel) else {"forHandle": channel}))
+        if CHANNEL_ID.fullmatch(channel):
+            self._look_up(id=channel)
         return {"kind": "youtube#playlistItemListResponse", "items": []}
 
     def _look_up(self, **query: str) -> str:
@@ -107,13 +108,9 @@ class Lister:
         if not records:
             msg = f"{self._subject}: there is no such channel, or no more. Check the spelling of the id or handle"
             raise GoneError(msg, source=self._client.source)
-        channel_id = records[0].get("id")
-        if (
-            not isinstance(channel_id, str)
-            or not CHANNEL_ID.fullmatch(channel_id)
-            or query.get("id", channel_id) != channel_id
-        ):
-            self._client.doubt(self._subject, f"it is about {str(channel_id)[:30]!r}")
+        channel_id = str(records[0].get("id"))
+        if not CHANNEL_ID.fullmatch(channel_id) or query.get("id", channel_id) != channel_id:
+            self._client.doubt(self._subject, f"it is about {channel_id[:30]!r}")
         return uploads_id(channel_id)
 
     def _hits(self, page: Mapping[str, Any]) -> list[Hit]:
@@ -130,6 +127,8 @@ class Lister:
                 hits.append(hit)
         if records and not hits:
             self._client.doubt(self._subject, f"none of its {len(records)} entries names a video")
+        if not records and not self._rank and self._params.resource != "search" and total_of(page):
+            self._client.doubt(self._subject, f"it holds nothing and says that there are {total_of(page)}")
         return hits
 
     def _hit(self, record: Record) -> Hit | None:

@@ -6,6 +6,7 @@ from typing import Any
 from ytworker import Context, Item
 from ytworker_api.client import Client
 from ytworker_api.costs import PAGE
+from ytworker_api.ids import VIDEO_ID
 from ytworker_api.mapping import Hit, Record, missing_item, video_item
 from ytworker_api.parameters import ApiParameters
 
@@ -79,20 +80,19 @@ class Videos:
 
     def _check(self, record: Record, subject: str) -> None:
         """Let no record without its id, or without any of the parts that every video has, pass for data."""
-        if not isinstance(record.get("id"), str):
-            self._client.doubt(subject, "a record has no id")
+        if not isinstance(record.get("id"), str) or not VIDEO_ID.fullmatch(record["id"]):
+            self._client.doubt(subject, "a record has no id of a video")
         snippet = record.get("snippet")
         needed = "snippet" in self._parts and not self._params.statistics_only
         if needed and not (isinstance(snippet, Mapping) and snippet.get("title") and snippet.get("channelId")):
-            self._client.doubt(subject, f"the record of {record['id'][:20]!r} has no title or no channel")
+            self._client.doubt(subject, f"the record of {record['id']} has no title or no channel")
         if self._parts.isdisjoint(record):
-            self._client.doubt(subject, f"the record of {record['id'][:20]!r} holds nothing that was asked for")
+            self._client.doubt(subject, f"the record of {record['id']} holds nothing that was asked for")
 
     def _check_whole(self, answer: Mapping[str, Any], found: int, subject: str) -> None:
         """Compare with what the answer says of itself."""
-        info = answer.get("pageInfo")
-        total = info.get("totalResults") if isinstance(info, Mapping) else None
-        if isinstance(total, int) and not isinstance(total, bool) and found < min(total, PAGE):
+        total = total_of(answer)
+        if found < min(total, PAGE):
             self._client.doubt(subject, f"it holds {found} videos and says that there are {total}")
 
 
@@ -106,6 +106,13 @@ def records_of(client: Client, answer: Mapping[str, Any], subject: str) -> list[
     if not isinstance(records, list) or not all(isinstance(record, Mapping) for record in records):
         client.doubt(subject, "its items are no records")
     return records
+
+
+def total_of(answer: Mapping[str, Any]) -> int:
+    """Read how many there are by the answer's own word; 0 where it does not say."""
+    info = answer.get("pageInfo")
+    total = info.get("totalResults") if isinstance(info, Mapping) else None
+    return total if isinstance(total, int) else 0
 
 
 def distinct(hits: Iterable[Hit], seen: Mapping[str, None]) -> list[Hit]:
