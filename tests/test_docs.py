@@ -10,6 +10,7 @@ import pytest
 
 from ytworker.cli.app import _BUILTIN
 from ytworker.logs import KEYS, LogEvent
+from ytworker.pacing import PACES
 from ytworker.settings import Settings
 from ytworker_api import REASONS, ApiParameters, ApiSettings
 
@@ -84,7 +85,11 @@ def test_every_page_of_how_to_is_on_the_map() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["durability", "orders", "aging_seconds", "events", "keep_completed_days", "keep_dead_days", "strategy"]
+    "name",
+    [
+        *("durability", "orders", "aging_seconds", "events", "keep_completed_days", "keep_dead_days", "strategy"),
+        *(name for name in Settings.model_fields if name.startswith("pace")),
+    ],
 )
 def test_every_setting_of_the_queue_is_explained(name: str) -> None:
     assert name in Settings.model_fields
@@ -97,3 +102,10 @@ def test_every_setting_of_the_queue_is_explained(name: str) -> None:
 )
 def test_every_parameter_setting_and_reason_of_the_data_api_is_documented(name: str) -> None:
     assert f"`{name}`" in (ROOT / "docs" / "reference" / "data-api.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("word", PACES)
+def test_the_numbers_of_a_pace_are_those_that_are_documented(word: str) -> None:
+    pace = PACES[word]
+    row = f"| `{word}` | {pace.interval:g} | {pace.burst} | {pace.per_hour} | {pace.in_flight} |"
+    assert row in (ROOT / "docs" / "explanation" / "budgets.md").read_text("utf-8")

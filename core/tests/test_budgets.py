@@ -1,6 +1,7 @@
 import heapq
 import itertools
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ytworker.model import SECOND, ErrorClass, NewTask
 from ytworker.pacing import Ask, Pace, Quota
 from ytworker.queue import CoolDown, LIFOStrategy, TaskQueue
 from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.settings import sqlite_url
 from ytworker.testing import FakeClock, MemoryQueue
 
 Visits = list[tuple[float, int]]
@@ -94,6 +96,22 @@ def test_both_stores_give_the_same_turns_over_hours(kind: type, queue: SQLiteQue
     assert [turn - start for turn in turns[:31]] == [0] * 30 + [2_500_000]
     assert {later - first for first, later in zip(turns, turns[600:], strict=False)} == {HOUR}
     assert (turns[599] - start, turns[1999] - start) == (570 * 2_500_000, 3 * HOUR + 170 * 2_500_000)
+
+
+@settings(max_examples=20)
+@given(PACES, VISITS, st.integers(0, 79), st.floats(-90_000, 90_000))
+def test_the_store_on_disk_gives_the_turns_of_the_one_in_memory(
+    pace: Pace, visits: Visits, place: int, step: float
+) -> None:
+    clock = FakeClock(10**12)
+    with tempfile.TemporaryDirectory() as folder:
+        disk = SQLiteQueue(sqlite_url(Path(folder, "queue", "queue.db")), durability="normal", clock=clock)
+        queues = [MemoryQueue(clock=clock), disk]
+        for visit, (pause, cost) in enumerate(visits):
+            clock.advance(step if visit == place else pause)
+            assert len({take(queue, pace, cost) for queue in queues}) == 1
+            assert queues[0].usage() == queues[1].usage()
+        disk.close()
 
 
 @settings(max_examples=60)

@@ -2,12 +2,15 @@
 
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from plugin_helpers import Program, Zoo
+from ytworker.pacing import PACES
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.settings import sqlite_url
 from ytworker.testing import FakeClock
@@ -35,6 +38,12 @@ def test_a_source_is_paused_and_resumed_by_hand(program: Program, zoo: Zoo) -> N
         "class": None,
         "reason": "the exhibition is on",
         "strikes": 0,
+        "requests": 0,
+        "requests_last_hour": 0,
+        "requests_per_hour": None,
+        "in_flight": 0,
+        "places": None,
+        "quotas": [],
     }
     assert "it is resumed" in program("sources", "list").out
     program("enqueue", "demo")
@@ -82,10 +91,46 @@ def test_s1_a_secret_in_a_reason_is_not_stored(program: Program) -> None:
 
 
 def test_what_never_rested_cannot_be_resumed(program: Program) -> None:
-    assert "no source ever had to rest" in program("sources", "list").err
+    assert "no source was asked yet, and none had to rest" in program("sources", "list").err
     done = program("sources", "resume", "site")
     assert done.code == 1
     assert "no source 'site' ever had to rest" in done.err
+
+
+ASKS = """
+budget = context.budget('site')
+for n in range(3):
+    with budget.request():
+        pass
+budget.reserve('search', 37, limit=100, zone='America/Los_Angeles')
+return []
+"""
+
+
+def test_it_is_told_how_much_a_source_is_asked_and_what_is_used_of_its_quotas(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", ASKS.strip())
+    assert program("scrape", "demo", "--pace", "careful").code == 0
+    (source,) = shown(program, "sources", "list")
+    assert (source["name"], source["state"], source["requests"]) == ("site", "free", 3)
+    assert (source["requests_last_hour"], source["requests_per_hour"]) == (3, 300)
+    assert (source["in_flight"], source["places"]) == (0, 1)
+    (quota,) = source["quotas"]
+    assert (quota["bucket"], quota["used"], quota["limit"]) == ("search", 37, 100)
+    assert datetime.fromisoformat(quota["resets_at"]).astimezone(ZoneInfo("America/Los_Angeles")).hour == 0
+    told = program("sources", "list").out
+    assert "3 of 300" in told
+    assert "search" in told
+    assert shown(program, "status")["sources"] == []  # nobody rests
+
+
+@pytest.mark.parametrize("command", [["run"], ["scrape", "demo"]])
+def test_the_pace_is_chosen_in_words_and_the_help_says_the_numbers(
+    program: Program, zoo: Zoo, command: list[str]
+) -> None:
+    zoo.worker("demo")
+    told = program(*command, "--help").out
+    assert all(f"{PACES[word].per_hour}" in told and word in told for word in ("careful", "normal", "fast"))
+    assert program(*command, "--pace", "brisk").code == 2
 
 
 def test_workers_are_listed_with_their_state(program: Program, home: Path) -> None:

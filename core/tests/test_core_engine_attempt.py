@@ -12,8 +12,8 @@ from ytworker.engine import attempt as attempts
 from ytworker.engine.messages import decode, encode
 from ytworker.engine.runner import as_item, drive
 from ytworker.errors import StoreError
-from ytworker.model import SECOND, ErrorInfo, to_datetime
-from ytworker.queue import ItemFilter, TaskFilter
+from ytworker.model import SECOND, ErrorInfo, NewTask, to_datetime
+from ytworker.queue import Ask, FIFOStrategy, ItemFilter, Pace, Quota, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.service import Scraped, Service
 from ytworker.testing import FakeClock
@@ -413,6 +413,86 @@ def test_a_paused_source_is_resumed_when_the_settings_change(
     assert "site is paused: wrong key" in (waits.reason or "")
     assert good.scrape(good.check("demo", {})).task.state is TaskStatus.COMPLETED
     assert queue.source("site").paused_by is None
+
+
+# -- places in flight and quotas
+
+IN_FLIGHT = "with context.budget('site').request():\n    "
+
+
+def test_a_request_holds_its_place_until_it_is_answered(scrape: Any, queue: SQLiteQueue) -> None:
+    body = "for n in range(3):\n    with context.budget('site').request():\n        seen.append(n)\nreturn []"
+    assert scrape(body).task.state is TaskStatus.COMPLETED
+    (use,) = queue.usage()
+    assert (use.requests, use.in_flight, use.places) == (3, 0, 1)
+
+
+def test_a_place_stays_held_after_a_failure_and_is_free_when_the_source_cools_down(
+    scrape: Any, queue: SQLiteQueue
+) -> None:
+    told = "ThrottledError('slow down', source='site', retry_after=600)"
+    done = scrape(
+        "budget = context.budget('site')\ntry:\n    with budget.request():\n        1 / 0\n"
+        f"except ZeroDivisionError:\n    raise {told}"
+    )
+    assert (done.task.state, done.task.attempt) == (TaskStatus.SCHEDULED, 0)
+    assert queue.usage()[0].in_flight == 0
+    assert queue.source("site").strikes == 1
+
+
+def test_whoever_finds_no_place_waits_and_is_put_off_in_the_end(
+    scrape: Any, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    other = queue.add_worker(lease_seconds=86_400)
+    queue.enqueue([NewTask(type="other", params={})])
+    (claim,) = queue.claim(other, FIFOStrategy, ["other"])
+    queue.admit(Ask(source="site", pace=Pace(), holder=claim))
+    start = clock()
+    done = scrape(IN_FLIGHT + "raise SystemExit('not let go')", timeout_seconds=60)
+    assert (done.task.state, done.task.attempt) == (TaskStatus.SCHEDULED, 0)
+    assert "site: all its places in flight were taken for 600 s" in (done.task.reason or "")
+    # Once more after the first deferral, which a scrape by hand waits for; its deadline of 60 s counts none of that.
+    assert (clock() - start) / SECOND == pytest.approx(600 + 10 + 600, abs=1)
+    assert done.task.run_at is not None
+
+
+def test_a_cool_down_that_begins_while_a_request_waits_for_its_turn_stops_it(
+    scrape: Any, zoo: Zoo, queue: SQLiteQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleep(seconds: float) -> None:  # what another process does meanwhile
+        clock.advance(seconds)
+        queue.pause("site", clock() + 600 * SECOND, "another process was refused")
+
+    monkeypatch.setattr(FakeClock, "sleep", lambda _self, seconds: sleep(seconds))
+    done = scrape("for n in range(31):\n    context.budget('site').acquire()\n    seen.append(n)\nreturn []")
+    assert zoo.seen("demo_plugin") == list(range(30))
+    assert (done.task.state, done.task.attempt) == (TaskStatus.SCHEDULED, 0)
+    assert "another process was refused" in (done.task.reason or "")
+
+
+def test_a_quota_defers_to_midnight_and_counts_nothing(scrape: Any, queue: SQLiteQueue, clock: FakeClock) -> None:
+    quota = Quota("search", 100, "America/Los_Angeles")
+    done = scrape(
+        "budget = context.budget('api')\nday = {'limit': 100, 'zone': 'America/Los_Angeles'}\n"
+        "assert budget.left('search', **day) == 100\nassert budget.reserve('search', 60, **day) == 40\n"
+        "budget.exhaust('stats', **day)\nassert budget.left('stats', **day) == 0\n"
+        "budget.reserve('search', 60, **day)\nreturn []"
+    )
+    assert (done.task.state, done.task.attempt) == (TaskStatus.SCHEDULED, 0)
+    assert done.task.run_at == quota.next_reset(clock())
+    assert "60 of the 100 units" in (done.task.reason or "")
+    assert queue.quota_used("api", quota) == 60
+
+
+@pytest.mark.parametrize("asked", ["99999999", "-5.0", "0", "float('inf')", "1e-9"])
+def test_r10_a_cool_down_lasts_between_a_second_and_a_day_whatever_is_asked_for(
+    scrape: Any, queue: SQLiteQueue, clock: FakeClock, asked: str
+) -> None:
+    start = clock()
+    scrape(f"raise ThrottledError('slow down', source='site', retry_after={asked})")
+    until = queue.source("site").cooling_until
+    assert until is not None
+    assert start + SECOND <= until <= clock() + 86_400 * SECOND
 
 
 @pytest.mark.parametrize("cost", ["'x'", "None", "0", "-5"])

@@ -15,7 +15,19 @@ from disk_helpers import Write, at_each_write
 from queue_world import COOL_DOWN, FAILURE, ITEMS, LEASE, World, build, look
 
 from ytworker.model import SECOND, Claim, ErrorClass, NewTask, OnConflict, Outcome, TaskStatus
-from ytworker.queue import ORDERS, ClaimRequest, Completion, Deferral, Failure, Return, TaskFilter, get_strategy
+from ytworker.queue import (
+    ORDERS,
+    Ask,
+    ClaimRequest,
+    Completion,
+    Deferral,
+    Failure,
+    Pace,
+    Quota,
+    Return,
+    TaskFilter,
+    get_strategy,
+)
 from ytworker.queue.sqlite import SQLiteQueue, schema
 from ytworker.testing import FakeClock
 
@@ -140,6 +152,11 @@ OPERATIONS = {
     "purge": Operation(lambda queue, world: queue.purge(world.clock() + 1, list(TaskStatus))),
     "narrow_the_orders": Operation(lambda queue, _: queue.offer(["priority"]), steps=True),
     "resume": Operation(lambda queue, _: queue.resume("s")),
+    "admit": Operation(
+        lambda queue, world: queue.admit(Ask(source="free", pace=Pace(), cost=2, holder=world.claims[0]))
+    ),
+    "reserve": Operation(lambda queue, _: queue.reserve("free", Quota("search", 100, "UTC"), 60)),
+    "exhaust": Operation(lambda queue, _: queue.exhaust("free", Quota("search", 100, "UTC"))),
 }
 
 

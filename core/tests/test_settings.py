@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from ytworker.errors import SettingsError
+from ytworker.pacing import PACES, Pace
 from ytworker.queue import ORDERS, get_strategy
 from ytworker.settings import (
     ALL_ORDERS,
@@ -451,3 +452,14 @@ def test_the_url_of_a_relative_file_is_absolute(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     assert sqlite_url(Path("q.db")) == sqlite_url(tmp_path / "q.db")
     assert sqlite_url(Path("~/q.db")) == sqlite_url(Path(os.environ["HOME"], "q.db"))
+
+
+def test_the_pace_is_a_word_and_single_numbers_stand_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().values.paced() == Pace() == PACES["normal"]
+    monkeypatch.setenv("YTWORKER_PACE", "careful")
+    monkeypatch.setenv("YTWORKER_PACE_PER_HOUR", "120")
+    assert load_settings().values.paced() == Pace(interval=6.0, burst=10, per_hour=120)
+    assert load_settings({"pace": "fast"}).values.paced() == Pace(interval=1.5, burst=60, per_hour=120, in_flight=2)
+    monkeypatch.setenv("YTWORKER_PACE_BURST", "0")
+    with pytest.raises(SettingsError, match="YTWORKER_PACE_BURST"):
+        load_settings()

@@ -167,6 +167,7 @@ class Service(Tending):
             sleep=self._sleep,
             check=self.checked,
             lease_seconds=self.settings.values.lease_seconds,
+            pace=self.settings.values.paced(),
         )
 
     def scrape(

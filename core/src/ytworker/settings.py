@@ -28,6 +28,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from ytworker.errors import SettingsError
+from ytworker.pacing import PACES, Pace
 from ytworker.redaction import masked, remember
 
 APP = "ytworker"
@@ -37,6 +38,7 @@ CONFIG_VARIABLE = "YTWORKER_CONFIG"
 Names = Annotated[tuple[str, ...], NoDecode]
 Order = Literal["fifo", "lifo", "priority", "weighted_random"]
 Orders = Annotated[tuple[Order, ...], NoDecode]
+PaceName = Literal["careful", "normal", "fast"]
 ALL_ORDERS: tuple[Order, ...] = get_args(Order)
 ALWAYS_THERE: tuple[Order, ...] = ("fifo", "lifo")
 """One index serves both, and aging looks at it whatever the order is."""
@@ -133,6 +135,23 @@ class Settings(BaseSettings):
     keep_dead_days: int = Field(
         default=180, ge=0, le=LONGEST_KEEP_DAYS, description="For how many days dead letters are kept; 0 is for ever."
     )
+    pace: PaceName = Field(
+        default="normal",
+        description="How often a source is asked, by all workers together: careful (at most 300 requests an hour), "
+        "normal (600) or fast (1000). The settings pace_… replace single numbers of it.",
+    )
+    pace_interval_seconds: float | None = Field(
+        default=None, gt=0, le=86_400, description="Seconds between two requests of one source, in the mean."
+    )
+    pace_burst: int | None = Field(
+        default=None, ge=1, le=10_000, description="How many requests may follow each other at once after a rest."
+    )
+    pace_per_hour: int | None = Field(
+        default=None, ge=1, le=100_000, description="How many requests one source gets in any hour."
+    )
+    pace_in_flight: int | None = Field(
+        default=None, ge=1, le=64, description="How many requests one source gets at a time."
+    )
     max_attempts: int = Field(default=5, ge=1, le=100, description="How many attempts of a task may count.")
     timeout_seconds: float = Field(
         default=900.0, gt=0, le=86_400, description="How long one attempt may take, in seconds."
@@ -182,6 +201,16 @@ class Settings(BaseSettings):
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Give what ``repr`` shows: no secret."""
         return ((name, masked(name or "", value)) for name, value in super().__repr_args__())
+
+    def paced(self) -> Pace:
+        """Give the pace of sources: that of the word, with the single numbers in place of its own."""
+        pace = PACES[self.pace]
+        return Pace(
+            interval=self.pace_interval_seconds or pace.interval,
+            burst=self.pace_burst or pace.burst,
+            per_hour=self.pace_per_hour or pace.per_hour,
+            in_flight=self.pace_in_flight or pace.in_flight,
+        )
 
     @field_validator("only", "block", mode="before")
     @classmethod

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ytworker import Service
 from ytworker.errors import StoreError
+from ytworker.queue import Ask, Pace, Quota
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.testing import FakeClock, MemoryQueue
 from ytworker_metrics import QueueCollector
@@ -59,6 +60,17 @@ def test_everything_is_told(service: Service, history: SQLiteQueue, clock: FakeC
 def test_a_source_that_is_free_again_is_not_told(service: Service, history: SQLiteQueue, clock: FakeClock) -> None:
     clock.advance(901)
     assert not [name for name in samples(collect(service, clock)) if name[0] == "ytworker_source_circuit_open"]
+
+
+def test_it_is_told_how_much_a_source_is_asked(service: Service, clock: FakeClock) -> None:
+    quota = Quota("search", 100, "America/Los_Angeles")
+    service.queue.admit(Ask(source="site", pace=Pace(), cost=3))
+    service.queue.reserve("api", quota, 37)
+    told = samples(collect(service, clock))
+    assert told["ytworker_source_requests_total", "site"] == 3.0
+    assert ("ytworker_source_requests_total", "api") not in told
+    assert told["ytworker_quota_used_units", "search", "api"] == 37.0
+    assert told["ytworker_quota_limit_units", "search", "api"] == 100.0
 
 
 def test_an_empty_queue_waits_for_nothing(service: Service, clock: FakeClock) -> None:

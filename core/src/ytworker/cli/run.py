@@ -11,6 +11,7 @@ import typer
 
 from ytworker.cli.lazy import make_app
 from ytworker.cli.output import counted, note
+from ytworker.cli.pace import PaceOption
 from ytworker.cli.state import State
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _order(state: State, strategy: str | None, aging: str | None) -> "ClaimingSt
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - each is an option
     ctx: typer.Context,
     strategy: Annotated[str | None, typer.Option(metavar="ORDER", help=_ORDERS_HELP)] = None,
     aging: Annotated[
@@ -123,6 +124,7 @@ def run(
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=64, metavar="N", help="How many tasks at a time. [default: 2]")
     ] = None,
+    pace: PaceOption = None,
     inline: Annotated[
         bool, typer.Option("--inline", help="Do tasks in this very process, one by one: for debugging, and on Windows.")
     ] = False,
@@ -136,6 +138,7 @@ def run(
         msg = "--inline does one task at a time; leave out --concurrency, or --inline"
         raise typer.BadParameter(msg)
     state: State = ctx.find_object(State) or State()
+    state.choose_pace(pace)
     with _fork_server(inline) as server:
         order = _order(state, strategy, aging)
         tell = _log if state.log_as_worker() else note

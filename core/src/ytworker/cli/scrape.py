@@ -24,6 +24,7 @@ from ytworker.cli.output import (
     seconds_in_words,
     show_table,
 )
+from ytworker.cli.pace import PaceOption
 from ytworker.cli.shapes import shape_of
 from ytworker.cli.state import State
 from ytworker.cli.task_types import TaskTypeGroup, in_options
@@ -43,11 +44,13 @@ def scrape(
     params: dict[str, Any],
     *,
     max_attempts: Annotated[int | None, typer.Option(metavar="N", help="How many attempts may count.")] = None,
+    pace: PaceOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the task and its items as one JSON object.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one item as JSON a line.")] = False,
 ) -> None:
     """Do one task and print what it found."""
     state: State = ctx.find_object(State) or State()
+    state.choose_pace(pace)
     with state.service() as service:
         task_type = str(ctx.info_name)
         try:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ytworker.model import Microseconds, SourceState, Task, rfc3339
+from ytworker.pacing import SourceUse
 from ytworker.queue import WorkerInfo
 from ytworker.redaction import masked, redact
 
@@ -47,4 +48,20 @@ def source_shape(source: SourceState, now: Microseconds) -> dict[str, Any]:
         "until": None if until is not None and until >= FOREVER else rfc3339(until),
         "class": by_settings if paused else (source.error_class.value if source.error_class else None),
         "reason": redact((source.pause_reason if paused else source.reason) or "") or None,
+    }
+
+
+def use_shape(use: SourceUse) -> dict[str, Any]:
+    """Give how much a source is asked, as ``sources list --json`` shows it."""
+    quotas = [
+        {"bucket": each.bucket, "used": each.used, "limit": each.limit, "resets_at": rfc3339(each.reset)}
+        for each in use.quotas
+    ]
+    return {
+        "requests": use.requests,
+        "requests_last_hour": use.last_hour,
+        "requests_per_hour": use.per_hour,
+        "in_flight": use.in_flight,
+        "places": use.places,
+        "quotas": quotas,
     }

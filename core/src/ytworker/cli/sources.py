@@ -1,17 +1,19 @@
-"""``ytworker sources``: who must not be asked for a while, and why; pause and resume them."""
+"""``ytworker sources``: who is asked how much, and who must not be asked for a while; pause and resume them."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import emit_json, in_local_time, note, show_table
-from ytworker.cli.shapes import FOREVER, source_shape
+from ytworker.cli.output import emit, emit_json, in_local_time, note, show_table
+from ytworker.cli.shapes import FOREVER, source_shape, use_shape
 from ytworker.cli.state import State
 from ytworker.cli.times import moment, span
-from ytworker.model import Microseconds, to_microseconds
+from ytworker.model import Microseconds, SourceState, to_microseconds
+from ytworker.pacing import SourceUse
 from ytworker.redaction import redact
 
 app = make_app(no_args_is_help=True)
@@ -23,30 +25,55 @@ _Name = Annotated[str, typer.Argument(metavar="NAME", help="The source, as `ytwo
 
 @app.callback()
 def group() -> None:
-    """See whom nobody asks for a while, and why; pause and resume them."""
+    """See who is asked how much, and whom nobody asks for a while and why; pause and resume them."""
 
 
 @app.command("list")
 def list_sources(ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List every source that ever had to rest. One that never had is asked, and not listed."""
+    """List every source that was asked or had to rest: how much, what is used of its quotas, why it rests."""
     state: State = ctx.find_object(State) or State()
     now = time.time_ns() // 1000
     with state.service() as service:
-        found = service.queue.sources()
-    rows = [{**source_shape(each, now), "strikes": each.strikes} for each in found]
-    untils = [source.paused_until or source.cooling_until for source in found]
+        resting = {source.name: source for source in service.queue.sources()}
+        uses = {use.name: use for use in service.queue.usage()}
+    rows = [
+        _shape(resting.get(name, SourceState(name=name)), uses.get(name, SourceUse(name=name)), now)
+        for name in sorted({*resting, *uses})
+    ]
     if json:
-        emit_json(rows)
+        emit_json([row for row, _ in rows])
     elif rows:
-        columns = ("NAME", "STATE", "UNTIL", "CLASS", "STRIKES", "REASON")
-        show_table(columns, map(_row, rows, untils), right=("STRIKES",))
+        columns = ("NAME", "STATE", "UNTIL", "LAST HOUR", "IN FLIGHT", "CLASS", "STRIKES", "REASON")
+        show_table(columns, [_row(*each) for each in rows], right=("LAST HOUR", "IN FLIGHT", "STRIKES"))
+        _show_quotas([use for use in uses.values() if use.quotas])
     else:
-        note("no source ever had to rest")
+        note("no source was asked yet, and none had to rest")
+
+
+def _shape(source: SourceState, use: SourceUse, now: Microseconds) -> tuple[dict[str, Any], Microseconds | None]:
+    row = {**source_shape(source, now), "strikes": source.strikes, **use_shape(use)}
+    return row, source.paused_until or source.cooling_until
 
 
 def _row(row: dict[str, Any], until: Microseconds | None) -> tuple[object, ...]:
     ends = None if row["state"] == "free" or until is None else _in_words(until)
-    return row["name"], row["state"], ends, row["class"], row["strikes"], row["reason"]
+    rate, flying = (
+        None if row[most] is None else f"{row[used]} of {row[most]}"
+        for used, most in (("requests_last_hour", "requests_per_hour"), ("in_flight", "places"))
+    )
+    return row["name"], row["state"], ends, rate, flying, row["class"], row["strikes"], row["reason"]
+
+
+def _show_quotas(uses: Sequence[SourceUse]) -> None:
+    if uses:
+        emit("")
+        columns = ("NAME", "QUOTA", "USED", "LIMIT", "RESETS")
+        quotas = [
+            (use.name, each.bucket, each.used, each.limit, in_local_time(each.reset))
+            for use in uses
+            for each in use.quotas
+        ]
+        show_table(columns, quotas, right=("USED", "LIMIT"))
 
 
 def _in_words(until: Microseconds) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ytworker.plugins.discovery import Policy
     from ytworker.service import Service
-    from ytworker.settings import LoadedSettings
+    from ytworker.settings import LoadedSettings, PaceName
 
 
 @dataclass
@@ -64,6 +64,11 @@ class State:
 
         values = self.settings.values
         return Policy(values.only, values.block, values.no_plugins)
+
+    def choose_pace(self, pace: "PaceName | None") -> None:
+        """Let ``--pace`` stand above the setting; the settings may have been loaded already to find the command."""
+        if pace is not None:
+            self.settings.values.pace = pace
 
     def policy_of_flags(self) -> "Policy":
         """Which plugins may be used as far as the flags say; enough to list commands, and no settings are read."""

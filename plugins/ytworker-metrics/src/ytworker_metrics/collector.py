@@ -77,6 +77,7 @@ class QueueCollector(Collector):
         yield from _tasks(self._service, name)
         yield from _workers(queue, now)
         yield _circuits(queue, now)
+        yield from _uses(queue)
         for counter, (metric, text) in COUNTERS.items():
             family = CounterMetricFamily(metric, text, labels=["queue"])
             family.add_metric([name], queue.counter(counter))
@@ -135,6 +136,22 @@ def _circuits(queue: TaskQueue, now: int) -> Metric:
         elif (source.cooling_until or 0) > now:
             circuits.add_metric([source.name, source.error_class.value if source.error_class else "unknown"], 1)
     return circuits
+
+
+def _uses(queue: TaskQueue) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        "ytworker_source_requests", "Requests that the budget of a source let go.", labels=["source"]
+    )
+    labels = ["source", "bucket"]
+    used = GaugeMetricFamily("ytworker_quota_used_units", "Used units of a daily quota.", labels=labels)
+    limit = GaugeMetricFamily("ytworker_quota_limit_units", "Units of a daily quota.", labels=labels)
+    for use in queue.usage():
+        if use.per_hour is not None:
+            requests.add_metric([use.name], use.requests)
+        for quota in use.quotas:
+            used.add_metric([use.name, quota.bucket], quota.used)
+            limit.add_metric([use.name, quota.bucket], quota.limit)
+    yield from (requests, used, limit)
 
 
 def _sizes(queue: TaskQueue, name: str) -> Iterator[Metric]:
