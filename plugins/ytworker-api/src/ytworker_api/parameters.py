@@ -104,24 +104,31 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 class ApiParameters(BaseModel):
     """What to ask the Data API for, and how much of it. The key stands in the settings, never here."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"resource": "videos", "ids": ["dQw4w9WgXcQ", "-2IlD-x8wvY"], "parts": ["statistics"]},
+                {"resource": "channel", "channel": "@NASA", "top_n": 200},
+                {"resource": "search", "query": "deep sea", "order": "date", "published_after": "2026-11-01"},
+                {"resource": "chart", "region": "GB", "category": "music"},
+            ]
+        },
+    )
 
     resource: Resource = Field(
         description="What to ask for: videos (by ids), channel (its uploads), search, or chart (most popular).",
-        examples=["channel"],
     )
     ids: Annotated[list[str], BeforeValidator(_split)] | None = Field(
         default=None,
         min_length=1,
         max_length=20_000,
         description="For videos: their ids, 11 characters each, repeated or with commas between. 50 cost one unit.",
-        examples=[["dQw4w9WgXcQ", "-2IlD-x8wvY"]],
     )
     channel: Annotated[str, AfterValidator(parse_channel)] | None = Field(
         default=None,
         description="For channel: its UC… id, @handle (one unit more) or address. For search: only in this channel, "
         "by its UC… id.",
-        examples=["UCLA_DiR1FfKNvjuUpBHmylQ", "@NASA"],
     )
     top_n: int | None = Field(
         default=None,
@@ -129,7 +136,6 @@ class ApiParameters(BaseModel):
         le=20_000,
         description=f"How many to give, in the order of YouTube: {DEFAULT_TOP_N} unless told otherwise. At "
         "most 20000 of a channel, 500 of a search, 200 of a chart. What stands twice is given once.",
-        examples=[200],
     )
     parts: Annotated[list[Part], BeforeValidator(_split)] = Field(
         default_factory=lambda: list(DEFAULT_PARTS),
@@ -137,52 +143,44 @@ class ApiParameters(BaseModel):
         description=f"Which parts of each video: {', '.join(DEFAULT_PARTS)} unless told otherwise; besides there are "
         f"{', '.join(part for part in get_args(Part) if part not in DEFAULT_PARTS)}. They cost the same, but videos "
         "with statistics and contentDetails alone are paid from a quota of their own.",
-        examples=[["statistics"]],
     )
     query: str | None = Field(
         default=None,
         min_length=1,
         max_length=200,
         description="For search: the words. | is or, - is not.",
-        examples=["deep sea | ocean floor"],
     )
     order: Order = Field(
         default="relevance",
         description="For search: relevance, date (newest first), rating, title or viewCount.",
-        examples=["date"],
     )
     published_after: Moment | None = Field(
         default=None,
         description="For search: nothing older; a date (midnight in UTC) or a time with its zone.",
-        examples=["2026-11-01", "2026-11-01T12:00:00Z"],
     )
     published_before: Moment | None = Field(
-        default=None, description="For search: nothing as young as this or younger.", examples=["2026-12-01"]
+        default=None, description="For search: nothing as young as this or younger."
     )
     duration: Duration = Field(
         default="any",
         description="For search: short (under 4 minutes), medium (4 to 20), long (over 20) or any.",
-        examples=["long"],
     )
     event: Event | None = Field(
-        default=None, description="For search: only streams that are live, upcoming or completed.", examples=["live"]
+        default=None, description="For search: only streams that are live, upcoming or completed."
     )
     language: str | None = Field(
         default=None,
         pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$",
         description="For search: the language most relevant, as ISO 639-1 (also zh-Hans, zh-Hant).",
-        examples=["de"],
     )
     region: Annotated[str, AfterValidator(check_region)] | None = Field(
         default=None,
         description=f"For chart (else {DEFAULT_REGION}) and search (else where you are): the country, as ISO 3166-1.",
-        examples=["GB"],
     )
     category: Annotated[str, AfterValidator(_category)] | None = Field(
         default=None,
         description=f"For chart and search: {', '.join(CATEGORIES)}, or a category's number. Charts are kept of music, "
         "movies and gaming only.",
-        examples=["music"],
     )
 
     @field_validator("ids")
