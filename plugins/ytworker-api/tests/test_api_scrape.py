@@ -91,7 +91,7 @@ def test_a_task_that_is_given_back_asks_nothing_more(
     port.stop = True
     assert scrape(resource="videos", ids=ids) == []
     assert scrape(resource="chart") == []
-    assert api.requests == []
+    assert (api.requests, port.checkpoints) == ([], [])
 
 
 def test_the_cost_is_told_before_anything_is_asked(scrape: Scrape, port: FakePort, ids: list[str]) -> None:

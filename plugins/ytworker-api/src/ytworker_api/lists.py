@@ -43,7 +43,10 @@ class Lister:
         while not self._context.cancelled:
             page = self._page()
             hits = distinct(self._hits(page), self._seen)
-            yield from self._read(hits)
+            for item in self._read(hits):
+                if self._context.cancelled:
+                    return
+                yield item
             self._seen.update(dict.fromkeys(hit.id for hit in hits))
             self._context.progress(self._rank, self._params.count)
             self._token = self._next(page, new=bool(hits))

@@ -131,7 +131,10 @@ def batches(client: Client, params: ApiParameters, context: Context) -> Iterator
         if context.cancelled:
             return
         batch = ids[start : start + PAGE]
-        yield from videos.by_ids(batch)
+        for item in videos.by_ids(batch):
+            if context.cancelled:
+                return
+            yield item
         done = start + len(batch)
         context.progress(done, len(ids))
         if done < len(ids):
