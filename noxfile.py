@@ -30,6 +30,7 @@ MEMBERS = {
     "ytworker-channel": ["./core", "./plugins/ytworker-ytdlp[testing]", "./plugins/ytworker-channel"],
     "ytworker-trending": ["./core", "./plugins/ytworker-ytdlp[testing]", "./plugins/ytworker-trending"],
     "ytworker-keyword": ["./core", "./plugins/ytworker-ytdlp[testing]", "./plugins/ytworker-keyword"],
+    "ytworker-api": ["./core", "./plugins/ytworker-api[testing]"],
     "ytworker-metrics": ["./core", "./plugins/ytworker-metrics"],
 }
 # Distributions of other people, so to say: their suites run alone, and from wheels; a cache in the common environment

@@ -19,6 +19,7 @@ from ytworker.model import ErrorClass
 from ytworker.pacing import PACES
 from ytworker.settings import RetrySettings, Settings
 from ytworker.testing.worker_conformance import vars_of
+from ytworker_api import REASONS, ApiParameters, ApiSettings
 from ytworker_keyword import KeywordParameters
 from ytworker_trending import TrendingParameters, TrendingSettings
 
@@ -27,7 +28,7 @@ PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 SOURCES = [path for folder in ("core", "plugins", "examples", "tests") for path in (ROOT / folder).rglob("*.py")]
 
-TASK_TYPES = {"channel_scrape", "keyword_search", "star_scrape", "trending_scrape"}
+TASK_TYPES = {"api_scrape", "channel_scrape", "keyword_search", "star_scrape", "trending_scrape"}
 """Commands of plugins; their options come from the plugin's model."""
 
 
@@ -174,6 +175,14 @@ def test_every_error_that_a_plugin_may_raise_is_documented() -> None:
 @pytest.mark.parametrize("name", [*testing.__all__, *vars_of(testing.WorkerConformance)])
 def test_everything_for_tests_is_documented(name: str) -> None:
     assert f"`{name}" in TESTING
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*ApiParameters.model_fields, *ApiSettings.model_fields, *(name for reason in REASONS for name in reason.names)],
+)
+def test_every_parameter_setting_and_reason_of_the_data_api_is_documented(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "reference" / "data-api.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("word", PACES)

@@ -18,6 +18,7 @@ from ytworker.context import Context, Deferred
 from ytworker.errors import YtworkerError
 from ytworker.health import Check, Status
 from ytworker.model import Microseconds, SourceState, Task, TaskStatus, rfc3339
+from ytworker.pacing import Quota
 from ytworker.plugins.discovery import PluginInfo, PluginKind, PluginState, Policy, discover
 from ytworker.redaction import redact
 from ytworker.settings import decode_section
@@ -85,12 +86,25 @@ class _Port:
         self._sources = sources
         self._now = now
 
-    def acquire(self, source: str, cost: int) -> None:  # noqa: ARG002 - a canary makes a handful of requests
+    def acquire(self, source: str, cost: int, *, hold: bool) -> None:  # noqa: ARG002 - it makes a handful of requests
         known = self._sources.get(source)
         until = max((known.cooling_until or 0, known.paused_until or 0)) if known else 0
         if known and until > self._now:
             why = f"{source} rests until {rfc3339(until)} ({known.pause_reason or known.reason})"
             raise Deferred(datetime.now(UTC), why)
+
+    def leave(self, source: str) -> None:
+        """Give back a place that nobody counts."""
+
+    def reserve(self, source: str, quota: Quota, cost: int) -> NoReturn:  # noqa: ARG002 - refused whatever it is
+        _refuse("reserve")
+
+    def left(self, source: str, quota: Quota) -> int:  # noqa: ARG002 - nobody counts what a canary spends
+        """Give what there may be at the most."""
+        return quota.limit
+
+    def exhaust(self, source: str, quota: Quota) -> None:
+        """Take no notice: the next task hears it from the site itself."""
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

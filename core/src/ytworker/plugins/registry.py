@@ -126,7 +126,7 @@ class PluginRegistry:
             raise TypeError(msg)
         with redirect_stdout(sys.stderr):  # stdout is for data, and what a plugin prints is none
             loaded: object = info.entry_point.load()
-        if info.kind in {PluginKind.QUEUE, PluginKind.COMMAND}:
+        if info.kind not in {PluginKind.WORKER, PluginKind.EXTENSION}:
             return loaded
         plugin = self._instance(loaded, info) if inspect.isclass(loaded) else loaded
         self._manager.register(plugin, name=_key(info))
