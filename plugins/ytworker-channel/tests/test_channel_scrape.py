@@ -11,8 +11,7 @@ import pytest
 from ytworker import GoneError, Item, PermanentError, RetryableError, SuspectError, TaskError, ThrottledError
 from ytworker.context import Deferred
 from ytworker.testing import FakePort, make_context
-from ytworker_channel import ChannelParameters, YouTubeChannelWorker
-from ytworker_channel import worker as worker_module
+from ytworker_channel import ChannelParameters, YouTubeChannelWorker, scraping
 from ytworker_ytdlp import Session, YtdlpSettings, identity
 from ytworker_ytdlp.testing import DEFAULT_NOW, FakeChannel, FakeYouTube, rounded
 
@@ -129,7 +128,7 @@ def test_age_in_full_stops_soon_after_the_first_old_ones(
     young = [video.id for video in nasa.videos if video.published_at >= DEFAULT_NOW - timedelta(days=3)]
     assert len(young) < 20
     assert _ids(scrape(channel_url=nasa.id, content="videos", max_age_days=3, top_n=30)) == young
-    assert len(youtube.requests) == 2 + 2 * (len(young) + worker_module.PATIENCE)
+    assert len(youtube.requests) == 2 + 2 * (len(young) + scraping.PATIENCE)
 
 
 def test_age_comes_before_the_cut_and_a_video_out_of_order_does_not_end_the_list(
@@ -146,14 +145,14 @@ def test_age_comes_before_the_cut_and_a_video_out_of_order_does_not_end_the_list
 
 
 def test_a_few_old_ones_between_are_skipped(scrape: Scrape, nasa: FakeChannel, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = worker_module.read_video_or_stub
+    read = scraping.read_video_or_stub
     old = {nasa.videos[index].id for index in (0, 2, 3, 6, 7, 8)}
 
     def aged(session: Any, video_id: str, _subtitles: Any) -> Item:
         item = read(session, video_id)
         return item.model_copy(update={"published_at": DEFAULT_NOW - timedelta(days=900)}) if video_id in old else item
 
-    monkeypatch.setattr(worker_module, "read_video_or_stub", aged)
+    monkeypatch.setattr(scraping, "read_video_or_stub", aged)
     items = scrape(channel_url=nasa.id, content="videos", max_age_days=100, top_n=20)
     assert _ids(items) == [nasa.videos[index].id for index in (1, 4, 5)]
 
@@ -164,7 +163,7 @@ Verdicts = Callable[[str], list[int]]
 @pytest.fixture
 def verdicts(scrape: Scrape, youtube: FakeYouTube, monkeypatch: pytest.MonkeyPatch) -> Verdicts:
     """Scrape a channel drawn by letters: young, old, members-only (undated), premiere; give the positions that came."""
-    read = worker_module.read_video_or_stub
+    read = scraping.read_video_or_stub
 
     def run(letters: str, *, top_n: int = 50, **more: Any) -> list[int]:
         channel = youtube.add_channel(f"@Drawn-{letters}", videos=len(letters))
@@ -178,7 +177,7 @@ def verdicts(scrape: Scrape, youtube: FakeYouTube, monkeypatch: pytest.MonkeyPat
             days = {"y": 1, "o": 450}.get(drawn[video_id])
             return item.model_copy(update={"published_at": days and DEFAULT_NOW - timedelta(days=days)})
 
-        monkeypatch.setattr(worker_module, "read_video_or_stub", aged)
+        monkeypatch.setattr(scraping, "read_video_or_stub", aged)
         values = {"channel_url": channel.id, "content": "videos", "max_age_days": 7, **more}
         found = scrape(top_n=top_n, **values)
         ids = list(drawn)
