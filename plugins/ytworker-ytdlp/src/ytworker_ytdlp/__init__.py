@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from ytworker_ytdlp.channel_url import parse_channel
     from ytworker_ytdlp.charts import CHART_COUNTRIES, read_chart
     from ytworker_ytdlp.errors import FeedMissingError, NoSuchTabError
-    from ytworker_ytdlp.feed import FEED_LENGTH, Feed, parse_feed, read_feed
+    from ytworker_ytdlp.feed import Feed, parse_feed, read_feed
     from ytworker_ytdlp.hubs import HUB_URLS, open_hub
     from ytworker_ytdlp.ids import (
+        FEED_LENGTH,
         ChannelRef,
         check_channel_id,
         check_playlist_id,
@@ -51,7 +52,7 @@ _HOMES = {
     "CHART_COUNTRIES": "charts",
     "ChannelFacts": "listing",
     "ChannelRef": "ids",
-    "FEED_LENGTH": "feed",
+    "FEED_LENGTH": "ids",
     "Feed": "feed",
     "FeedMissingError": "errors",
     "HUB_URLS": "hubs",

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from ytworker import Author, Item, ItemContext, MetricPrecision, Metrics, SuspectError
 from ytworker_ytdlp.errors import FeedMissingError
-from ytworker_ytdlp.ids import CHANNEL_ID, SITE, VIDEO_ID, ListKind, feed_url, watch_url
+from ytworker_ytdlp.ids import CHANNEL_ID, FEED_LENGTH, SITE, VIDEO_ID, ListKind, feed_url, watch_url
 from ytworker_ytdlp.listing import ChannelFacts
 from ytworker_ytdlp.mapping import SOURCE
 from ytworker_ytdlp.raising import to_error
@@ -15,7 +15,6 @@ from ytworker_ytdlp.session import Session
 from ytworker_ytdlp.shorts import is_short
 from ytworker_ytdlp.taxonomy import judge
 
-FEED_LENGTH = 15
 NOT_FOUND = 404
 LATER = 600.0
 

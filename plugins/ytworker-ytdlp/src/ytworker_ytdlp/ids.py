@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 SITE = "https://www.youtube.com"
+FEED_LENGTH = 15
+"""So many entries a feed has at most."""
 
 Tab = Literal["videos", "shorts", "streams"]
 ShelfTab = Literal["playlists", "releases", "podcasts"]
