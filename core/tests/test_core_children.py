@@ -18,6 +18,7 @@ from plugin_helpers import ONE_ITEM, PROGRAM, Done, MakeService, Program, Until,
 from ytworker.engine.channel import Channel, LineTooLongError
 from ytworker.engine.child import Wire
 from ytworker.engine.children import ForkServer, describe
+from ytworker.engine.descendants import MOST
 from ytworker.engine.forkserver import REFUSED
 from ytworker.errors import ChildrenError
 from ytworker.model import NewTask, TaskStatus
@@ -127,6 +128,7 @@ def test_a_scrape_that_takes_its_process_down_harms_no_other(
 
 HANGING = {
     "an endless loop": "while True: pass",
+    "an endless loop in C": "sum(iter(int, 1))",
     "a sleep": "import time\ntime.sleep(600)",
     "deaf to SIGTERM": (
         "import signal, time\nfor n in (signal.SIGTERM, signal.SIGINT): signal.signal(n, signal.SIG_IGN)\n"
@@ -162,6 +164,72 @@ def test_a_scrape_that_does_not_stop_is_killed_with_all_that_it_started(
     assert found["good"]["state"] == "completed"
     assert (found["demo"]["state"], found["demo"]["error_class"]) == ("dead", "resource")
     assert "took longer than 1 s" in found["demo"]["error"]
+
+
+ESCAPING = {
+    "a session of its own": "p = subprocess.Popen(['sleep', '600'], start_new_session=True)\nnote(p.pid)",
+    "a daemon": (
+        "if os.fork() == 0:\n    os.setsid()\n    pid = os.fork()\n    if pid: note(pid)\n"
+        "    else: os.execvp('sleep', ['sleep', '600'])\n    os._exit(0)\nos.wait()"
+    ),
+    "a daemon with children that hide as well": (
+        "if os.fork() == 0:\n    os.setsid()\n    for n in range(3):\n        if os.fork() == 0: os.setsid()\n"
+        "    note(os.getpid())\n    time.sleep(600)\n"
+        "while len(list(pathlib.Path(os.environ['HOME']).glob('pid-*'))) < 9: time.sleep(0.01)"
+    ),
+}
+NOTE = "import subprocess, time\ndef note(pid): pathlib.Path(os.environ['HOME'], f'pid-{pid}').touch()\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux lets orphans be inherited")
+@pytest.mark.parametrize("end", ["os._exit(3)", "return []", "while True: pass"], ids=["dies", "is done", "hangs"])
+@pytest.mark.parametrize("body", ESCAPING.values(), ids=ESCAPING)
+def test_q1_what_leaves_its_group_is_found_and_killed(
+    program: Program, zoo: Zoo, settings: Any, reap: Any, body: str, end: str
+) -> None:
+    settings("grace_seconds = 0.2\ntimeout_seconds = 3")
+    zoo.worker("demo", f"{NOTE_PID}{NOTE}{body}\n{end}")
+    zoo.worker("good")
+    program("enqueue", "demo", "--max-attempts", "1")
+    program("enqueue", "good")
+    done = work(program)
+    assert done.code == 0, done.err
+    reap()
+    found = tasks(program)
+    assert found["good"]["state"] == "completed"
+    assert found["demo"]["state"] == ("completed" if end == "return []" else "dead")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc")
+def test_q1_a_fork_bomb_is_killed_by_its_size(program: Program, zoo: Zoo, reap: Any) -> None:
+    bomb = f"import time\nfor n in range({MOST + 50}):\n    if os.fork() == 0: time.sleep(600)\ntime.sleep(600)"
+    zoo.worker("demo", NOTE_PID + bomb)
+    zoo.worker("good")
+    program("enqueue", "demo", "--max-attempts", "1")
+    program("enqueue", "good")
+    done = work(program)
+    assert done.code == 0, done.err
+    reap()
+    found = tasks(program)
+    assert found["good"]["state"] == "completed"
+    assert (found["demo"]["state"], found["demo"]["error_class"]) == ("dead", "resource")
+    assert "too many processes" in found["demo"]["error"]
+
+
+def test_an_ending_that_cannot_be_stored_costs_no_other(program: Program, zoo: Zoo, settings: Any) -> None:
+    settings("concurrency = 1")
+    zoo.worker("demo", "yield {'source': 's', 'kind': 'video', 'id': '1', 'context': {'rank': 2**70}}")
+    zoo.worker("good")
+    for name in ("good", "demo", "good", "demo", "good"):
+        program("enqueue", name, "--max-attempts", "1")
+    for options in ((), ("--inline",)):
+        done = work(program, *options)
+        assert done.code == 0, done.err
+        states = [(task["type"], task["state"]) for task in json.loads(program("tasks", "list", "--json").out)]
+        assert sorted(states) == [("demo", "dead")] * 2 + [("good", "completed")] * 3
+        dead = json.loads(program("dead", "list", "--flat", "--json").out)
+        assert {each["error_class"] for each in dead} == {"bug"}
+        assert all("cannot be stored" in each["error"] for each in dead)
 
 
 def test_a_scrape_that_looks_is_told_of_its_deadline_before_it_is_killed(

@@ -26,6 +26,7 @@
         ├── PayloadError          parameters that are no JSON object, or too large
         ├── OrderNotOfferedError  this queue does not keep the claim order
         └── StoreError            the store cannot be opened, read or written
+            ├── UnstorableError   a value that no store can keep
             ├── StoreMovedError   the file that is open is not at its place any more
             └── SchemaError       the store was made by another version or another program
 
@@ -208,6 +209,10 @@ class OrderNotOfferedError(QueueError, ValueError):
 
 class StoreError(QueueError):
     """The store cannot be opened, read or written."""
+
+
+class UnstorableError(StoreError):
+    """A value that no store can keep, such as a number of more than 64 bits: what holds it is at fault, not the store."""
 
 
 class StoreMovedError(StoreError):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 from ytworker.engine.budgets import Budgets, Granted, Refused
 from ytworker.engine.messages import Message, decode, encode, error_of
-from ytworker.errors import ParametersError, StaleClaimError, StoreError
+from ytworker.errors import ParametersError, PayloadError, StaleClaimError, StoreError, UnstorableError
 from ytworker.model import SECOND, Claim, Clock, Doubted, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
 from ytworker.pacing import Quota
 from ytworker.queue import TaskQueue
@@ -150,6 +150,8 @@ class Attempt:
             return encode(handler(self, message))
         except StaleClaimError as error:
             return encode({"stop": str(error)})
+        except (PayloadError, UnstorableError) as error:
+            return encode({"error": str(error)})
         except StoreError as error:  # the worker's business, not the plugin's: it must not pass through its hands
             self.store_error = error
             return encode({"stop": str(error)})

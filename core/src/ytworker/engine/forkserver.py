@@ -3,7 +3,8 @@
 It runs as a script, beside the worker and never inside it: ``python -P forkserver.py``, its life-line on descriptor 0.
 The life-line carries requests of five bytes from the worker (``F``: fork, with the child's ends of its sockets beside
 it; ``K``: kill the group of a process) and reports of nine bytes to it (``S``: started, ``E``: could not start,
-``X``: ended). When it ends, the worker is gone, however it went: every group is killed.
+``X``: ended). When it ends, the worker is gone, however it went: every group is killed, and on Linux whatever has left
+its group, too.
 
 ``multiprocessing`` has a fork server, too. Its children import the main module again, and they inherit the life-line:
 after a ``kill -9`` of the worker a child that hangs lives on, and keeps the server alive with it.
@@ -18,8 +19,9 @@ import signal
 import socket
 import struct
 import sys
+import time
 import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
 
 REQUEST = struct.Struct("!cI")
 REPORT = struct.Struct("!cII")
@@ -27,6 +29,9 @@ LENGTH = struct.Struct("!I")
 FORK, KILL = b"F", b"K"
 STARTED, REFUSED, ENDED = b"S", b"E", b"X"
 MOST_ENDS = 2
+LOOK_SECONDS = 0.5
+"""How long a child may multiply unseen."""
+LAST_SECONDS = 5.0
 CRASHED = 70
 """The exit code of a child whose own code, not that of a plugin, has failed: EX_SOFTWARE."""
 _OURS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -37,10 +42,12 @@ class Server:
 
     Args:
         lifeline: Its end means that the worker is gone.
+        descendants: The module of that name, which cannot be imported before the worker has told where it is.
     """
 
-    def __init__(self, lifeline: socket.socket) -> None:
+    def __init__(self, lifeline: socket.socket, descendants: Any) -> None:
         self._lifeline = lifeline
+        self._descendants = descendants
         self._living: set[int] = set()
         self._bell, self._rope = socket.socketpair()
         self._rope.setblocking(False)
@@ -51,10 +58,14 @@ class Server:
         signal.set_wakeup_fd(self._rope.fileno(), warn_on_full_buffer=False)
         try:
             while True:
-                ready, _, _ = select.select([self._lifeline, self._bell], [], [])
+                ready, _, _ = select.select(
+                    [self._lifeline, self._bell], [], [], LOOK_SECONDS if self._living else None
+                )
                 if self._bell in ready:
                     self._bell.recv(4096)
                     self._bury()
+                if self._bell in ready or (not ready and self._descendants.crowded()):
+                    self._look_around()
                 if self._lifeline in ready and not self._obey():
                     return
         except OSError:  # the life-line broke
@@ -62,6 +73,7 @@ class Server:
         finally:
             for pid in self._living:
                 kill_group(pid)
+            self._leave_nothing()
 
     def _obey(self) -> bool:
         request, descriptors, _, _ = socket.recv_fds(self._lifeline, REQUEST.size, MOST_ENDS)
@@ -114,6 +126,23 @@ class Server:
                 self._living.discard(pid)
                 self._report(ENDED, pid, status)
 
+    def _look_around(self) -> None:
+        """Kill what has left its group and lost its parent, and children with too many processes."""
+        found = self._descendants
+        processes = found.table()
+        for pid in found.crowds(processes, self._living):
+            kill_group(pid)
+        inherited = found.inherited(processes, self._living)
+        found.end([each for each in inherited if each.dead or each.group not in self._living])
+
+    def _leave_nothing(self) -> None:
+        """Kill what is left until nothing is: each that dies may leave us its own."""
+        deadline = time.monotonic() + LAST_SECONDS  # one that hangs in the kernel is not to hold us
+        while (left := self._descendants.inherited(self._descendants.table(), ())) and time.monotonic() < deadline:
+            self._descendants.end(left)
+            if select.select([self._bell], [], [], LOOK_SECONDS / 10)[0]:
+                self._bell.recv(4096)
+
     def _report(self, what: bytes, pid: int, number: int) -> None:
         self._lifeline.sendall(REPORT.pack(what, pid, number))
 
@@ -158,10 +187,11 @@ def main() -> None:
         return
     (length,) = LENGTH.unpack(head)
     sys.path[:] = json.loads(lifeline.recv(length, socket.MSG_WAITALL))  # plugins are where the worker finds them
-    import ytworker.engine.child  # noqa: F401, PLC0415 - every child has it at once, and shares the memory
+    from ytworker.engine import descendants  # noqa: PLC0415
 
+    descendants.adopt()
     gc.freeze()
-    Server(lifeline).serve()
+    Server(lifeline, descendants).serve()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from ytworker.engine.crew import Crew
 from ytworker.engine.member import Ended
 from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
 from ytworker.engine.telling import tell_claim
-from ytworker.engine.worker import BaseWorker, WorkerDeps, resume_after_new_settings
+from ytworker.engine.worker import REFUSALS, BaseWorker, WorkerDeps, resume_after_new_settings
 from ytworker.errors import ChildrenError
 from ytworker.model import SECOND, Claim, Microseconds, TaskResult
 from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError, Waker
@@ -113,7 +113,12 @@ class CrewWorker(BaseWorker):
         request = None
         if types:
             request = ClaimRequest(worker_id=self.id, strategy=self.strategy, types=types, limit=want)
-        settled = self._deps.queue.settle([ending for ending, _ in endings], request)
+        try:
+            settled = self._deps.queue.settle([ending for ending, _ in endings], request)
+        except REFUSALS:  # of one; the others must not suffer from it
+            for each in ended:
+                self.report_result(each.claim, each.result)
+            return self.settle((), want) if want else 0
         stale = set(map(id, settled.stale))
         for each, (ending, decision) in zip(ended, endings, strict=True):
             self.was_settled(each.claim, each.result, decision, late=id(ending) in stale)

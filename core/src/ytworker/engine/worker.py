@@ -15,9 +15,9 @@ from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
 from ytworker.engine.telling import tell_claim, tell_late, tell_result
-from ytworker.errors import StoreError
+from ytworker.errors import PayloadError, QueueError, StoreError, UnstorableError
 from ytworker.logs import LogEvent, event
-from ytworker.model import SECOND, Claim, Clock, ErrorInfo, Microseconds, TaskResult
+from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Microseconds, TaskResult
 from ytworker.queue import (
     ClaimingStrategy,
     Completion,
@@ -30,6 +30,7 @@ from ytworker.queue import (
     TaskQueue,
 )
 from ytworker.queue.settling import stale_claim
+from ytworker.redaction import redact
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,10 @@ class WorkerDeps:
     retry: Callable[[str], RetryStrategy] = field(default=lambda _type: RetryStrategy())
     lease_seconds: float = 60.0
     random: Callable[[], float] = random.random
+
+
+REFUSALS = (PayloadError, UnstorableError)
+"""A store refuses what it was given, and would refuse it for ever; other endings in the same transaction are innocent."""
 
 
 class BaseWorker(ABC):
@@ -132,9 +137,17 @@ class BaseWorker(ABC):
         return True
 
     def report_result(self, claim: Claim, result: TaskResult) -> Decision | None:
-        """Write down what became of a task; a report that comes too late is refused by the queue and logged."""
+        """Write down what became of a task; a report that comes too late is refused by the queue and logged.
+
+        A result that no store can keep ends its task as a bug.
+        """
         ending, decision = self.ending_of(claim, result)
-        stale = self._deps.queue.settle([ending]).stale
+        try:
+            stale = self._deps.queue.settle([ending]).stale
+        except REFUSALS as error:
+            result = replace(result, success=False, data=(), follow_ups=(), error=_refused(error))
+            ending, decision = self.ending_of(claim, result)
+            stale = self._deps.queue.settle([ending]).stale
         self.was_settled(claim, result, decision, late=bool(stale))
         return None if stale else decision
 
@@ -254,6 +267,15 @@ class BaseWorker(ABC):
 
     def _after(self, seconds: float) -> Microseconds:
         return self._deps.clock() + round(seconds * SECOND)
+
+
+def _refused(error: QueueError) -> ErrorInfo:
+    return ErrorInfo(
+        error_class=ErrorClass.BUG,
+        type="ytworker.UnstorableError",
+        message=f"what the plugin gave cannot be stored: {redact(str(error))}; report this to its authors",
+        fingerprint="unstorable",
+    )
 
 
 def _went_back(result: TaskResult, decision: Decision | None) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from ytworker.errors import SchemaError, StoreError
+from ytworker.errors import SchemaError, StoreError, UnstorableError
 from ytworker.queue.sqlite.bells import Bells
 from ytworker.queue.sqlite.files import close_to_others, identity, make_place
 from ytworker.queue.sqlite.schema import check_owner, migrate
@@ -32,7 +32,7 @@ _PRAGMAS = (
 )
 # Python fails to decode what SQLite says about bytes that are no text: that is damage, too.
 _DAMAGE = (sqlite3.Error, UnicodeDecodeError)
-_UNSTORABLE = (OverflowError, UnicodeEncodeError)
+_UNSTORABLE = (OverflowError, UnicodeEncodeError, sqlite3.DataError)  # the last: larger than SQLite takes
 _FAILURES = (*_DAMAGE, *_UNSTORABLE)
 _ROWS_AT_ONCE = 40
 _WAL = "PRAGMA journal_mode = WAL"
@@ -156,7 +156,7 @@ class Database:
             self._connection.executemany(sql, rows)
         except _UNSTORABLE as error:
             msg = f"{self.path}: a number or a text cannot be stored ({error})"
-            raise StoreError(msg) from error
+            raise UnstorableError(msg) from error
         except _DAMAGE as error:
             raise self._in_words(error) from error
 
@@ -225,7 +225,7 @@ class Database:
             return self._line.wait_for(partial(self._connection.execute, sql, values))
         except _UNSTORABLE as final:
             msg = f"{self.path}: a number or a text cannot be stored ({final})"
-            raise StoreError(msg) from final
+            raise UnstorableError(msg) from final
         except _DAMAGE as final:
             raise self._in_words(final) from final
 
