@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from ytworker.engine.descendants import MOST
 from ytworker.engine.forkserver import REFUSED
 from ytworker.errors import ChildrenError
 from ytworker.model import NewTask, TaskStatus
-from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.queue.sqlite import SQLiteQueue, database
 from ytworker.settings import sqlite_url
 
 pytest_plugins = ["plugin_fixtures"]
@@ -108,7 +109,7 @@ DEADLY = {
 
 
 @pytest.mark.parametrize(("body", "words", "error_class"), DEADLY.values(), ids=DEADLY)
-def test_a_scrape_that_takes_its_process_down_harms_no_other(
+def test_q1_a_scrape_that_takes_its_process_down_harms_no_other(
     program: Program, zoo: Zoo, body: str, words: str, error_class: str
 ) -> None:
     zoo.worker("demo", body)
@@ -149,7 +150,7 @@ HANGING = {
 
 
 @pytest.mark.parametrize("body", HANGING.values(), ids=HANGING)
-def test_a_scrape_that_does_not_stop_is_killed_with_all_that_it_started(
+def test_q1_a_scrape_that_does_not_stop_is_killed_with_all_that_it_started(
     program: Program, zoo: Zoo, settings: Any, reap: Any, body: str
 ) -> None:
     settings("grace_seconds = 0.2\ntimeout_seconds = 1")
@@ -182,12 +183,19 @@ NOTE = "import subprocess, time\ndef note(pid): pathlib.Path(os.environ['HOME'],
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux lets orphans be inherited")
-@pytest.mark.parametrize("end", ["os._exit(3)", "return []", "while True: pass"], ids=["dies", "is done", "hangs"])
-@pytest.mark.parametrize("body", ESCAPING.values(), ids=ESCAPING)
+@pytest.mark.parametrize(
+    ("body", "end"),
+    [
+        (ESCAPING["a session of its own"], "while True: pass"),
+        (ESCAPING["a daemon"], "return []"),
+        (ESCAPING["a daemon with children that hide as well"], "os._exit(3)"),
+    ],
+    ids=ESCAPING,
+)
 def test_q1_what_leaves_its_group_is_found_and_killed(
     program: Program, zoo: Zoo, settings: Any, reap: Any, body: str, end: str
 ) -> None:
-    settings("grace_seconds = 0.2\ntimeout_seconds = 3")
+    settings("grace_seconds = 0.2\ntimeout_seconds = 2")
     zoo.worker("demo", f"{NOTE_PID}{NOTE}{body}\n{end}")
     zoo.worker("good")
     program("enqueue", "demo", "--max-attempts", "1")
@@ -216,20 +224,31 @@ def test_q1_a_fork_bomb_is_killed_by_its_size(program: Program, zoo: Zoo, reap: 
     assert "too many processes" in found["demo"]["error"]
 
 
-def test_an_ending_that_cannot_be_stored_costs_no_other(program: Program, zoo: Zoo, settings: Any) -> None:
-    settings("concurrency = 1")
-    zoo.worker("demo", "yield {'source': 's', 'kind': 'video', 'id': '1', 'context': {'rank': 2**70}}")
+@pytest.mark.parametrize("options", [(), ("--inline",)], ids=["children", "inline"])
+@pytest.mark.parametrize("how", ["yielded", "saved"])
+def test_p3_what_the_store_refuses_costs_no_other_task(
+    program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], how: str
+) -> None:
+    connect = database._connect
+
+    def narrow(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 200_000)
+        return connection
+
+    monkeypatch.setattr(database, "_connect", narrow)
+    save = "\ncontext.checkpoint.save(1)" if how == "saved" else ""
+    zoo.worker("demo", f"yield {{'source': 's', 'kind': 'video', 'id': '1', 'text': 'x' * 300_000}}{save}")
     zoo.worker("good")
     for name in ("good", "demo", "good", "demo", "good"):
         program("enqueue", name, "--max-attempts", "1")
-    for options in ((), ("--inline",)):
-        done = work(program, *options)
-        assert done.code == 0, done.err
-        states = [(task["type"], task["state"]) for task in json.loads(program("tasks", "list", "--json").out)]
-        assert sorted(states) == [("demo", "dead")] * 2 + [("good", "completed")] * 3
-        dead = json.loads(program("dead", "list", "--flat", "--json").out)
-        assert {each["error_class"] for each in dead} == {"bug"}
-        assert all("cannot be stored" in each["error"] for each in dead)
+    done = program("run", "--until-empty", *options)
+    assert done.code == 0, done.err
+    states = [(task["type"], task["state"]) for task in json.loads(program("tasks", "list", "--json").out)]
+    assert sorted(states) == [("demo", "dead")] * 2 + [("good", "completed")] * 3
+    dead = json.loads(program("dead", "list", "--flat", "--json").out)
+    assert {each["error_class"] for each in dead} == {"invalid" if how == "saved" else "bug"}
+    assert all("cannot be stored" in each["error"] for each in dead)
 
 
 def test_a_scrape_that_looks_is_told_of_its_deadline_before_it_is_killed(
@@ -245,7 +264,7 @@ def test_a_scrape_that_looks_is_told_of_its_deadline_before_it_is_killed(
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not enforce RLIMIT_DATA")
-def test_two_gigabytes_are_a_memory_error(program: Program, zoo: Zoo) -> None:
+def test_q1_two_gigabytes_are_a_memory_error(program: Program, zoo: Zoo) -> None:
     zoo.worker("demo", "data = bytearray(2 << 30)\nreturn []")
     zoo.worker("good")
     program("enqueue", "good")
@@ -259,7 +278,7 @@ def test_two_gigabytes_are_a_memory_error(program: Program, zoo: Zoo) -> None:
 @pytest.mark.parametrize(
     "harm", ["os.close(1)", "sys.stdout.close()", "os.close(1); os.close(2)", "sys.stderr.close()"]
 )
-def test_streams_that_a_task_closed_are_there_for_the_next(program: Program, zoo: Zoo, harm: str) -> None:
+def test_q1_streams_that_a_task_closed_are_there_for_the_next(program: Program, zoo: Zoo, harm: str) -> None:
     zoo.worker("demo", f"import os, sys\n{harm}\nyield {{'source': 's', 'kind': 'video', 'id': '1'}}")
     zoo.worker("good", f"import sys\nprint('to whom it may concern', file=sys.stderr)\nprint('loud')\n{ONE_ITEM}")
     for name in ("good", "demo", "good"):
@@ -273,7 +292,7 @@ def test_streams_that_a_task_closed_are_there_for_the_next(program: Program, zoo
 # -- what a child is given
 
 
-def test_a_child_sees_no_variable_of_ours_and_only_the_sections_it_asked_for(
+def test_s1_a_child_sees_no_variable_of_ours_and_only_the_sections_it_asked_for(
     program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YTWORKER_PLUGINS__OTHER__KEY", "canary-4711")
@@ -322,7 +341,7 @@ def test_async_plugins_and_what_is_logged_cross_over(program: Program, zoo: Zoo)
     assert tasks(program)["demo"]["state"] == "completed"
 
 
-def test_a_million_items_are_stopped_by_their_bound(program: Program, zoo: Zoo) -> None:
+def test_p3_a_million_items_are_stopped_by_their_bound(program: Program, zoo: Zoo) -> None:
     body = """
     for n in range(10**6):
         try:
@@ -337,11 +356,86 @@ def test_a_million_items_are_stopped_by_their_bound(program: Program, zoo: Zoo) 
     assert "10000 items" in tasks(program)["demo"]["error"]
 
 
-def test_an_item_of_twenty_megabytes_is_refused(program: Program, zoo: Zoo) -> None:
+def test_p3_an_item_of_twenty_megabytes_is_refused(program: Program, zoo: Zoo) -> None:
     zoo.worker("demo", "yield {'source': 's', 'kind': 'video', 'id': '1', 'text': 'x' * (20 << 20)}")
     program("enqueue", "demo", "--max-attempts", "1")
     assert work(program).code == 0
     assert "16 MiB are the most" in tasks(program)["demo"]["error"]
+
+
+NONSENSICAL = {
+    "nothing that JSON knows": ("yield {'source': 's', 'kind': 'video', 'id': '1', 'extra': {'a': {1, 2}}}", "no item"),
+    "a wrong type": ("yield {'source': 's', 'kind': 'video', 'id': '1', 'metrics': {'views': '1.2M'}}", "no item"),
+    "an unknown field": ("yield {'source': 's', 'kind': 'video', 'id': '1', 'nope': 1}", "no item"),
+    "no id": ("yield {'source': 's', 'kind': 'video', 'id': ''}", "without id"),
+    "an endless id": ("yield {'source': 's', 'kind': 'video', 'id': 'x' * 501}", "no item"),
+    "an item that was not checked": ("yield Item.model_construct(source='s', kind='v', id=7)", ""),
+    "a number": ("yield 7", "yield ytworker.Item or a dict"),
+    "no list": ("return 7", "return a list of items"),
+    "one that contains itself": ("v = []\nv.append(v)\nyield {'source': 's', 'id': '1', 'extra': {'v': v}}", ""),
+}
+
+
+def test_p3_what_is_no_item_is_a_bug_of_its_plugin_alone(program: Program, zoo: Zoo) -> None:
+    for number, (body, _) in enumerate(NONSENSICAL.values()):
+        zoo.worker(f"demo{number}", body)
+        program("enqueue", f"demo{number}", "--max-attempts", "1")
+    zoo.worker("good")
+    program("enqueue", "good")
+    done = work(program)
+    assert done.code == 0, done.err
+    found = tasks(program)
+    assert found["good"]["state"] == "completed"
+    for number, (name, (_, words)) in enumerate(NONSENSICAL.items()):
+        task = found[f"demo{number}"]
+        assert (task["state"], task["error_class"]) == ("dead", "bug"), name
+        assert words in task["error"], name
+
+
+def test_p3_items_after_a_cancel_are_not_kept(program: Program, zoo: Zoo, until: Until, home: Path) -> None:
+    body = """
+    import time
+    pathlib.Path(os.environ["HOME"], f"pid-{os.getpid()}").touch()
+    while not pathlib.Path(os.environ["HOME"], "cancelled").exists(): time.sleep(0.01)
+    for n in range(500):
+        try: yield {"source": "s", "kind": "video", "id": str(n)}
+        except Exception: pass
+    """
+    zoo.worker("demo", body, imported="import os, pathlib")
+    program("enqueue", "demo")
+    process = program.start("run", "--max-tasks", "1", "--until-empty")
+    until(lambda: list(home.glob("pid-*")))
+    assert program("tasks", "cancel", "1").code == 0
+    (home / "cancelled").touch()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert tasks(program)["demo"]["state"] == "cancelled"
+    assert json.loads(program("items", "list", "--json").out) == []
+
+
+def test_q3_one_attempt_can_enqueue_only_so_many_tasks(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", "for n in range(10**6): context.enqueue('later', {'n': n})")
+    zoo.worker("later", "return []")
+    program("enqueue", "demo", "--max-attempts", "1")
+    assert work(program).code == 0
+    found = tasks(program)
+    assert set(found) == {"demo"}, "a failed attempt leaves no follow-ups behind"
+    assert (found["demo"]["state"], found["demo"]["error_class"]) == ("dead", "invalid")
+    assert "at most 1000 follow-up tasks" in found["demo"]["error"]
+
+
+def test_q3_who_swallows_the_refusal_gets_no_more(program: Program, zoo: Zoo) -> None:
+    body = """
+    for n in range(1200):
+        try: context.enqueue("later", {"n": n})
+        except Exception: pass
+    return []
+    """
+    zoo.worker("demo", body)
+    zoo.worker("later", "return []")
+    program("enqueue", "demo", "--max-attempts", "1")
+    assert work(program, "--max-tasks", "1").code == 0
+    assert json.loads(program("status", "--json").out)["tasks"]["queued"] == 1000
 
 
 def test_a_child_makes_room_for_a_fresh_one(program: Program, zoo: Zoo, settings: Any) -> None:
@@ -401,8 +495,9 @@ def test_nothing_outlives_a_worker_that_is_killed(
 
 
 def test_one_handed_ahead_goes_back_unburned_when_the_task_before_it_is_long(
-    program: Program, zoo: Zoo, until: Until, home: Path
+    program: Program, zoo: Zoo, until: Until, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("ytworker.engine.member.SHORT_SECONDS", 3.0)  # however slow this machine is, the first is short
     body = (
         "import time\nif context.task.id == 2:\n"
         "    while not pathlib.Path(os.environ['HOME'], 'go').exists(): time.sleep(0.02)\nreturn []"
@@ -410,17 +505,25 @@ def test_one_handed_ahead_goes_back_unburned_when_the_task_before_it_is_long(
     zoo.worker("demo", NOTE_PID + body)
     for _ in range(4):
         program("enqueue", "demo")
-    process = program.start("run", "--concurrency", "1", "--strategy", "fifo", "--until-empty")
-    try:
-        until(lambda: "returned" in [each["event"] for each in shown(program, 3)["events"]])
-        began = [(task["state"], task["attempt"]) for task in all_tasks(program)]
-        assert began == [("completed", 1), ("claimed", 1), ("queued", 0), ("queued", 0)]
-        (home / "go").touch()
-        _, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0, err
+    began: list[tuple[str, int]] = []
+
+    def watch() -> None:
+        def events() -> list[str]:
+            return [each["event"] for each in json.loads(program.apart("tasks", "show", "3", "--json").out)["events"]]
+
+        try:
+            until(lambda: "returned" in events())
+            found = json.loads(program.apart("tasks", "list", "--json").out)
+            began.extend((task["state"], task["attempt"]) for task in reversed(found))
+        finally:
+            (home / "go").touch()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    done = program("run", "--concurrency", "1", "--strategy", "fifo", "--until-empty")
+    watcher.join()
+    assert done.code == 0, done.err
+    assert began == [("completed", 1), ("claimed", 1), ("queued", 0), ("queued", 0)]
     assert [(task["state"], task["attempt"]) for task in all_tasks(program)] == [("completed", 1)] * 4
 
 

@@ -212,7 +212,7 @@ class StoreError(QueueError):
 
 
 class UnstorableError(StoreError):
-    """A value that no store can keep, such as a number of more than 64 bits: what holds it is at fault, not the store."""
+    """A value that no store can keep, such as one that is too large: what made it is at fault, not the store."""
 
 
 class StoreMovedError(StoreError):

@@ -116,9 +116,11 @@ class CrewWorker(BaseWorker):
         try:
             settled = self._deps.queue.settle([ending for ending, _ in endings], request)
         except REFUSALS:  # of one; the others must not suffer from it
+            if not ended:
+                raise
             for each in ended:
                 self.report_result(each.claim, each.result)
-            return self.settle((), want) if want else 0
+            return self.settle((), want) if want else []
         stale = set(map(id, settled.stale))
         for each, (ending, decision) in zip(ended, endings, strict=True):
             self.was_settled(each.claim, each.result, decision, late=id(ending) in stale)

@@ -15,7 +15,7 @@ from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
 from ytworker.engine.telling import tell_claim, tell_late, tell_result
-from ytworker.errors import PayloadError, QueueError, StoreError, UnstorableError
+from ytworker.errors import StoreError, UnstorableError
 from ytworker.logs import LogEvent, event
 from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Microseconds, TaskResult
 from ytworker.queue import (
@@ -71,8 +71,8 @@ class WorkerDeps:
     random: Callable[[], float] = random.random
 
 
-REFUSALS = (PayloadError, UnstorableError)
-"""A store refuses what it was given, and would refuse it for ever; other endings in the same transaction are innocent."""
+REFUSALS = (UnstorableError, ValueError, TypeError, RecursionError)
+"""A store refuses what it was given, and always will; other endings in the same transaction are innocent."""
 
 
 class BaseWorker(ABC):
@@ -269,7 +269,7 @@ class BaseWorker(ABC):
         return self._deps.clock() + round(seconds * SECOND)
 
 
-def _refused(error: QueueError) -> ErrorInfo:
+def _refused(error: Exception) -> ErrorInfo:
     return ErrorInfo(
         error_class=ErrorClass.BUG,
         type="ytworker.UnstorableError",
