@@ -104,7 +104,8 @@ def alone(session: nox.Session, member: str) -> None:
     install(session, *ALL[member])
     session.install(*TEST_TOOLS)
     data = f"--data-file={session.create_tmp()}/coverage"
-    session.run("python", "-m", "coverage", "run", data, "-m", "pytest", *AT_ONCE, f"{FOLDERS[member]}/tests", *session.posargs)
+    suite = [*AT_ONCE, f"{FOLDERS[member]}/tests", *session.posargs]
+    session.run("python", "-m", "coverage", "run", data, "-m", "pytest", *suite)
     session.run("python", "-m", "coverage", "combine", data, env={}, success_codes=[0, 1], silent=True)
     include = f"--include=*/src/{PACKAGES[member]}/*"
     session.run("python", "-m", "coverage", "report", data, include, "--precision=2", "--fail-under=90.01")
