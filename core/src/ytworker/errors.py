@@ -23,7 +23,7 @@
     └── QueueError                the queue refused
         ├── StaleClaimError       a newer claim holds the task: this writer lost its lease
         ├── TaskNotFoundError     no such task
-        ├── PayloadError          parameters that are no JSON object, or too large
+        ├── PayloadError          a value that cannot be stored: no JSON, too large, out of range
         ├── OrderNotOfferedError  this queue does not keep the claim order
         └── StoreError            the store cannot be opened, read or written
             ├── StoreMovedError   the file that is open is not at its place any more

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 from ytworker.engine.budgets import Budgets, Granted, Refused
 from ytworker.engine.messages import Message, decode, encode, error_of
-from ytworker.errors import ParametersError, StaleClaimError, StoreError
+from ytworker.errors import ParametersError, PayloadError, StaleClaimError, StoreError
 from ytworker.model import SECOND, Claim, Clock, Doubted, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
 from ytworker.pacing import Quota
 from ytworker.queue import TaskQueue
@@ -18,6 +18,8 @@ MAX_ITEMS = 10_000
 MAX_BYTES = 64 << 20
 MAX_CHECKPOINT_BYTES = 1 << 20
 MAX_FOLLOW_UPS = 1_000
+MAX_DEPTH = 100
+"""How many tasks may follow each other, each enqueued by the one before: one that enqueues itself would never end."""
 _PROGRESS_INTERVAL: Microseconds = SECOND
 _HOLDS_INTERVAL: Microseconds = SECOND
 PLACE_PATIENCE: Microseconds = 600 * SECOND
@@ -150,6 +152,8 @@ class Attempt:
             return encode(handler(self, message))
         except StaleClaimError as error:
             return encode({"stop": str(error)})
+        except PayloadError as error:
+            return encode({"error": str(error)})
         except StoreError as error:  # the worker's business, not the plugin's: it must not pass through its hands
             self.store_error = error
             return encode({"stop": str(error)})
@@ -270,6 +274,11 @@ class Attempt:
         self._asked_for += 1
         if self._asked_for > MAX_FOLLOW_UPS:
             return {"error": f"one attempt may enqueue at most {MAX_FOLLOW_UPS} follow-up tasks"}
+        if self._claim.task.depth >= MAX_DEPTH:
+            return {
+                "error": f"{MAX_DEPTH} tasks led to this one, each enqueued by the one before, and it enqueues one more. "
+                "Look for a task type that enqueues itself without an end; a task that is enqueued anew may go on"
+            }
         problems = list(message.get("problems", ()))
         try:
             task = self._deps.check(message["type"], message["params"], **message["options"])
@@ -279,7 +288,10 @@ class Attempt:
             return {"error": str(error)}
         if problems:
             return {"type": message["type"], "problems": problems}
-        self._follow_ups.append(task)
+        self._bytes += len(json.dumps(task.params))
+        if self._bytes > MAX_BYTES:
+            return {"error": f"follow-up tasks and items took more than {MAX_BYTES >> 20} MiB between two checkpoints"}
+        self._follow_ups.append(replace(task, depth=self._claim.task.depth + 1))
         return {}
 
     def _doubt(self, message: Message) -> Message:

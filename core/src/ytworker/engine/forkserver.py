@@ -5,6 +5,9 @@ The life-line carries requests of five bytes from the worker (``F``: fork, with 
 it; ``K``: kill the group of a process) and reports of nine bytes to it (``S``: started, ``E``: could not start,
 ``X``: ended). When it ends, the worker is gone, however it went: every group is killed.
 
+A process may leave its group, and its parent may die. On Linux it then becomes a child of the child that it came from
+(each of them is a subreaper, see prctl(2)), and when that ends, of this server, which kills what it did not start.
+
 ``multiprocessing`` has a fork server, too. Its children import the main module again, and they inherit the life-line:
 after a ``kill -9`` of the worker a child that hangs lives on, and keeps the server alive with it.
 """
@@ -18,7 +21,9 @@ import signal
 import socket
 import struct
 import sys
+import time
 import traceback
+from pathlib import Path
 from typing import NoReturn
 
 REQUEST = struct.Struct("!cI")
@@ -29,6 +34,10 @@ STARTED, REFUSED, ENDED = b"S", b"E", b"X"
 MOST_ENDS = 2
 CRASHED = 70
 """The exit code of a child whose own code, not that of a plugin, has failed: EX_SOFTWARE."""
+PARTING_SECONDS = 5.0
+"""How long the server waits at the end for what it has killed; who cannot be killed must not keep a worker alive."""
+_SET_CHILD_SUBREAPER = 36
+"""PR_SET_CHILD_SUBREAPER of <linux/prctl.h>."""
 _OURS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -60,8 +69,16 @@ class Server:
         except OSError:  # the life-line broke
             return
         finally:
-            for pid in self._living:
-                kill_group(pid)
+            self._kill_all()
+
+    def _kill_all(self) -> None:
+        for pid in self._living:
+            kill_group(pid)
+        self._living.clear()
+        until = time.monotonic() + PARTING_SECONDS
+        while self._kill_strangers() and time.monotonic() < until:
+            if select.select([self._bell], [], [], 0.01)[0]:
+                self._bell.recv(4096)
 
     def _obey(self) -> bool:
         request, descriptors, _, _ = socket.recv_fds(self._lifeline, REQUEST.size, MOST_ENDS)
@@ -91,6 +108,7 @@ class Server:
         code = CRASHED
         try:
             os.setsid()
+            adopt_orphans()
             signal.set_wakeup_fd(-1)
             for number in (*_OURS, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
@@ -113,6 +131,16 @@ class Server:
                 _, status = os.waitpid(pid, 0)
                 self._living.discard(pid)
                 self._report(ENDED, pid, status)
+        self._kill_strangers()
+
+    def _kill_strangers(self) -> bool:
+        """Kill what children that ended have left to us; True while there is any, whose death rings the bell again."""
+        strangers = [pid for pid in children_of(os.getpid()) if pid not in self._living]
+        for pid in strangers:
+            with contextlib.suppress(OSError):
+                if os.waitpid(pid, os.WNOHANG) == (0, 0):  # else it is buried, and its number may be another's
+                    os.kill(pid, signal.SIGKILL)
+        return bool(strangers)
 
     def _report(self, what: bytes, pid: int, number: int) -> None:
         self._lifeline.sendall(REPORT.pack(what, pid, number))
@@ -123,6 +151,23 @@ def kill_group(pid: int) -> None:
     for kill in (os.kill, os.killpg):
         with contextlib.suppress(OSError):
             kill(pid, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends; only Linux can do that."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes  # noqa: PLC0415 - only there
+
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children_of(pid: int) -> list[int]:
+    """Give the processes whose parent this one is, those that ended and were not buried included; Linux tells."""
+    found: list[int] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, file.read_text("ascii").split())
+    return found
 
 
 def _has_ended(pid: int) -> bool:
@@ -160,6 +205,7 @@ def main() -> None:
     sys.path[:] = json.loads(lifeline.recv(length, socket.MSG_WAITALL))  # plugins are where the worker finds them
     import ytworker.engine.child  # noqa: F401, PLC0415 - every child has it at once, and shares the memory
 
+    adopt_orphans()
     gc.freeze()
     Server(lifeline).serve()
 

@@ -18,7 +18,7 @@ from ytworker.engine.member import Ended
 from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
 from ytworker.engine.telling import tell_claim
 from ytworker.engine.worker import BaseWorker, WorkerDeps, resume_after_new_settings
-from ytworker.errors import ChildrenError
+from ytworker.errors import ChildrenError, PayloadError
 from ytworker.model import SECOND, Claim, Microseconds, TaskResult
 from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError, Waker
 
@@ -105,9 +105,19 @@ class CrewWorker(BaseWorker):
     def settle(self, ended: Sequence[Ended], want: int) -> list[Claim]:
         """Write down what ended, and claim up to ``want`` tasks in the same transaction.
 
+        If the store refuses a value in it, each ending is written alone, so that the others do not suffer from that.
+
         Raises:
-            StoreError: Nothing of it was written.
+            StoreError: Nothing of it was written, or if it was refused once, perhaps some.
         """
+        try:
+            return self._settle(ended, want)
+        except PayloadError:
+            for each in ended:
+                self.report_result(each.claim, each.result)
+            return self._settle([], want)
+
+    def _settle(self, ended: Sequence[Ended], want: int) -> list[Claim]:
         endings = [self.ending_of(each.claim, each.result) for each in ended]
         types = self.types() if want else ()
         request = None

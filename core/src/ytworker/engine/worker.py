@@ -15,9 +15,9 @@ from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
 from ytworker.engine.telling import tell_claim, tell_late, tell_result
-from ytworker.errors import StoreError
+from ytworker.errors import PayloadError, StoreError
 from ytworker.logs import LogEvent, event
-from ytworker.model import SECOND, Claim, Clock, ErrorInfo, Microseconds, TaskResult
+from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Microseconds, TaskResult
 from ytworker.queue import (
     ClaimingStrategy,
     Completion,
@@ -132,9 +132,17 @@ class BaseWorker(ABC):
         return True
 
     def report_result(self, claim: Claim, result: TaskResult) -> Decision | None:
-        """Write down what became of a task; a report that comes too late is refused by the queue and logged."""
+        """Write down what became of a task; a report that comes too late is refused by the queue and logged.
+
+        What cannot be stored makes the attempt a failure that says why.
+        """
         ending, decision = self.ending_of(claim, result)
-        stale = self._deps.queue.settle([ending]).stale
+        try:
+            stale = self._deps.queue.settle([ending]).stale
+        except PayloadError as error:
+            result = _unstorable(result, error)
+            ending, decision = self.ending_of(claim, result)
+            stale = self._deps.queue.settle([ending]).stale
         self.was_settled(claim, result, decision, late=bool(stale))
         return None if stale else decision
 
@@ -258,6 +266,16 @@ class BaseWorker(ABC):
 
 def _went_back(result: TaskResult, decision: Decision | None) -> bool:
     return isinstance(decision, Release) or not (result.success or result.error or result.deferred_until)
+
+
+def _unstorable(result: TaskResult, error: PayloadError) -> TaskResult:
+    info = ErrorInfo(
+        error_class=ErrorClass.BUG,
+        type="ytworker.PayloadError",
+        message=f"what the attempt ended with was not written: {error}; report this to the plugin's authors",
+        fingerprint="unstorable",
+    )
+    return TaskResult(success=False, error=info, earlier=result.earlier, plugin_version=result.plugin_version)
 
 
 def _completion(claim: Claim, result: TaskResult) -> Completion:

@@ -29,13 +29,15 @@ def encode_task(task: NewTask) -> str:
     priority: Any = task.priority  # nobody has checked what stands in it
     max_attempts: Any = task.max_attempts
     run_at: Any = task.run_at
-    whole = isinstance(priority, int) and isinstance(max_attempts, int) and isinstance(run_at, int | None)
+    depth: Any = task.depth
+    whole = all(isinstance(number, int) for number in (priority, max_attempts, depth)) and isinstance(run_at, int | None)
     fits = whole and 1 <= priority <= MAX_PRIORITY and 1 <= max_attempts < _TOO_LARGE and task.timeout_seconds > 0
+    fits = fits and 0 <= depth < _TOO_LARGE
     if not (fits and (run_at is None or abs(run_at) < _TOO_LARGE)):
         msg = (
-            f"a task has a priority from 1 to {MAX_PRIORITY}, at least one attempt, more than 0 seconds for each and a "
-            f"time in whole microseconds; this one has {task.priority}, {task.max_attempts}, {task.timeout_seconds} "
-            f"and {task.run_at}"
+            f"a task has a priority from 1 to {MAX_PRIORITY}, at least one attempt, more than 0 seconds for each, a "
+            f"time in whole microseconds and a depth from 0 on; this one has {task.priority}, {task.max_attempts}, "
+            f"{task.timeout_seconds}, {task.run_at} and {task.depth}"
         )
         raise PayloadError(msg)
     return encode_params(task.params)

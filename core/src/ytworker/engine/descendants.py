@@ -1,0 +1,45 @@
+"""How many processes a child has started, directly or through others; only Linux tells.
+
+``RLIMIT_NPROC`` is no way to bound that: it counts all processes of a user, and binds no root.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from ytworker.engine.forkserver import children_of
+from ytworker.model import ErrorClass, ErrorInfo
+
+
+def has_too_many(pid: int, most: int) -> bool:
+    """Tell whether more than ``most`` processes that descend from this one run; 0 is without limit."""
+    if not most:
+        return False
+    found = _descendants(pid)
+    # Those that ended and wait for their burial use nothing; to look at each is only worth it where it may matter.
+    return len(found) > most and sum(map(_runs, found)) > most
+
+
+def too_many(most: int) -> ErrorInfo:
+    """Say why a child that has started too many has to die."""
+    return ErrorInfo(
+        error_class=ErrorClass.RESOURCE,
+        type="ytworker.TooManyProcesses",
+        message=f"the plugin had started more than {most} processes, so they were killed together with its own. It "
+        "should start fewer at a time and wait for them; max_processes allows more",
+        fingerprint="processes",
+    )
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    generation = [pid]
+    while generation:
+        generation = [child for parent in generation for child in children_of(parent)]
+        found += generation
+    return found
+
+
+def _runs(pid: int) -> bool:
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] != "Z"
+    return False
