@@ -107,7 +107,7 @@ DEADLY = {
 
 
 @pytest.mark.parametrize(("body", "words", "error_class"), DEADLY.values(), ids=DEADLY)
-def test_a_scrape_that_takes_its_process_down_harms_no_other(
+def test_q1_a_scrape_that_takes_its_process_down_harms_no_other(
     program: Program, zoo: Zoo, body: str, words: str, error_class: str
 ) -> None:
     zoo.worker("demo", body)
@@ -125,8 +125,21 @@ def test_a_scrape_that_takes_its_process_down_harms_no_other(
     assert json.loads(program("status", "--json").out)["workers"] == []
 
 
+ESCAPE = """
+import os, pathlib, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        pathlib.Path(os.environ['HOME'], f'pid-{os.getpid()}').touch()
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+"""
+"""A daemon in the manner of the manuals: it leaves group and session, and its parent ends."""
+SUBREAPER = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells who descends from whom")
 HANGING = {
     "an endless loop": "while True: pass",
+    "an endless search in C": "import re\nre.match('(a+)+$', 'a' * 64 + 'b')",
     "a sleep": "import time\ntime.sleep(600)",
     "deaf to SIGTERM": (
         "import signal, time\nfor n in (signal.SIGTERM, signal.SIGINT): signal.signal(n, signal.SIG_IGN)\n"
@@ -146,8 +159,12 @@ HANGING = {
 }
 
 
-@pytest.mark.parametrize("body", HANGING.values(), ids=HANGING)
-def test_a_scrape_that_does_not_stop_is_killed_with_all_that_it_started(
+HANGING_ANYWHERE = [pytest.param(body, id=name) for name, body in HANGING.items()]
+HANGING_ON_LINUX = [*HANGING_ANYWHERE, pytest.param(ESCAPE + "time.sleep(600)", id="with a daemon", marks=SUBREAPER)]
+
+
+@pytest.mark.parametrize("body", HANGING_ON_LINUX)
+def test_q1_a_scrape_that_does_not_stop_is_killed_with_all_that_it_started(
     program: Program, zoo: Zoo, settings: Any, reap: Any, body: str
 ) -> None:
     settings("grace_seconds = 0.2\ntimeout_seconds = 1")
@@ -164,6 +181,82 @@ def test_a_scrape_that_does_not_stop_is_killed_with_all_that_it_started(
     assert "took longer than 1 s" in found["demo"]["error"]
 
 
+@SUBREAPER
+@pytest.mark.parametrize("end", ["os._exit(3)", "return []"])
+def test_q1_a_daemon_that_a_task_left_behind_ends_with_its_child(
+    program: Program, zoo: Zoo, reap: Any, home: Path, until: Until, end: str
+) -> None:
+    wait = "while not list(pathlib.Path(os.environ['HOME']).glob('pid-*')): time.sleep(0.01)\n"
+    zoo.worker("demo", f"{ESCAPE}{wait}{end}")
+    program("enqueue", "demo", "--max-attempts", "1")
+    assert work(program).code == 0
+    assert list(home.glob("pid-*"))
+    reap()
+
+
+MULTIPLYING = {
+    "children": (
+        "import subprocess, time\nfor n in range(20):\n    p = subprocess.Popen(['sleep', '600'])\n"
+        "    pathlib.Path(os.environ['HOME'], f'pid-{p.pid}').touch()\ntime.sleep(600)"
+    ),
+    "daemons": f"for n in range(12):{ESCAPE}".replace("\n", "\n    ") + "\ntime.sleep(600)",
+    "children of children": (
+        "import time\nfor n in range(5): os.fork()\n"
+        "pathlib.Path(os.environ['HOME'], f'pid-{os.getpid()}').touch()\ntime.sleep(600)"
+    ),
+}
+
+
+@SUBREAPER
+@pytest.mark.parametrize("body", MULTIPLYING.values(), ids=MULTIPLYING)
+def test_q1_a_scrape_that_starts_very_many_processes_is_ended_with_all_of_them(
+    program: Program, zoo: Zoo, settings: Any, reap: Any, body: str
+) -> None:
+    settings("max_processes = 8")
+    zoo.worker("demo", NOTE_PID + body)
+    zoo.worker("good")
+    program("enqueue", "demo", "--max-attempts", "1")
+    program("enqueue", "good")
+    done = work(program)
+    assert done.code == 0, done.err
+    reap()
+    found = tasks(program)
+    assert found["good"]["state"] == "completed"
+    assert (found["demo"]["state"], found["demo"]["error_class"]) == ("dead", "resource")
+    assert "more than 8 processes" in found["demo"]["error"]
+
+
+@SUBREAPER
+def test_q1_processes_that_ended_count_no_more(program: Program, zoo: Zoo, settings: Any) -> None:
+    settings("max_processes = 2")
+    ended = "for n in range(9):\n    if os.fork() == 0: os._exit(0)\n"
+    zoo.worker("demo", f"import os, time\n{ended}for n in range(8): context.sleep(0.1)\nreturn []")
+    program("enqueue", "demo", "--max-attempts", "1")
+    assert work(program).code == 0
+    assert tasks(program)["demo"]["state"] == "completed"
+
+
+def test_q1_a_plugin_whose_import_hangs_is_killed_at_the_deadline(
+    program: Program, zoo: Zoo, settings: Any, reap: Any, url: str
+) -> None:
+    settings("grace_seconds = 0.2")
+    zoo.worker("demo", imported=f"{NOTE_PID}import time\ntime.sleep(600)")
+    zoo.worker("good")
+    queue = SQLiteQueue(url)  # `enqueue` asks the plugin for its parameters, and would hang here
+    for name, seconds in (("good", 60), ("demo", 1), ("good", 60)):
+        queue.enqueue([NewTask(type=name, params={}, max_attempts=1, timeout_seconds=seconds)])
+    queue.close()
+    done = work(program, "--concurrency", "1", "--strategy", "fifo")
+    assert done.code == 0, done.err
+    reap()
+    assert [(each["type"], each["state"], each["attempt"]) for each in all_tasks(program)] == [
+        ("good", "completed", 1),
+        ("demo", "dead", 1),
+        ("good", "completed", 1),
+    ]
+    assert tasks(program)["demo"]["error_class"] == "resource"
+
+
 def test_a_scrape_that_looks_is_told_of_its_deadline_before_it_is_killed(
     program: Program, zoo: Zoo, settings: Any
 ) -> None:
@@ -177,7 +270,7 @@ def test_a_scrape_that_looks_is_told_of_its_deadline_before_it_is_killed(
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not enforce RLIMIT_DATA")
-def test_two_gigabytes_are_a_memory_error(program: Program, zoo: Zoo) -> None:
+def test_q1_two_gigabytes_are_a_memory_error(program: Program, zoo: Zoo) -> None:
     zoo.worker("demo", "data = bytearray(2 << 30)\nreturn []")
     zoo.worker("good")
     program("enqueue", "good")
@@ -191,7 +284,7 @@ def test_two_gigabytes_are_a_memory_error(program: Program, zoo: Zoo) -> None:
 @pytest.mark.parametrize(
     "harm", ["os.close(1)", "sys.stdout.close()", "os.close(1); os.close(2)", "sys.stderr.close()"]
 )
-def test_streams_that_a_task_closed_are_there_for_the_next(program: Program, zoo: Zoo, harm: str) -> None:
+def test_q1_streams_that_a_task_closed_are_there_for_the_next(program: Program, zoo: Zoo, harm: str) -> None:
     zoo.worker("demo", f"import os, sys\n{harm}\nyield {{'source': 's', 'kind': 'video', 'id': '1'}}")
     zoo.worker("good", f"import sys\nprint('to whom it may concern', file=sys.stderr)\nprint('loud')\n{ONE_ITEM}")
     for name in ("good", "demo", "good"):
@@ -254,7 +347,7 @@ def test_async_plugins_and_what_is_logged_cross_over(program: Program, zoo: Zoo)
     assert tasks(program)["demo"]["state"] == "completed"
 
 
-def test_a_million_items_are_stopped_by_their_bound(program: Program, zoo: Zoo) -> None:
+def test_p3_a_million_items_are_stopped_by_their_bound(program: Program, zoo: Zoo) -> None:
     body = """
     for n in range(10**6):
         try:
@@ -269,7 +362,7 @@ def test_a_million_items_are_stopped_by_their_bound(program: Program, zoo: Zoo) 
     assert "10000 items" in tasks(program)["demo"]["error"]
 
 
-def test_an_item_of_twenty_megabytes_is_refused(program: Program, zoo: Zoo) -> None:
+def test_p3_an_item_of_twenty_megabytes_is_refused(program: Program, zoo: Zoo) -> None:
     zoo.worker("demo", "yield {'source': 's', 'kind': 'video', 'id': '1', 'text': 'x' * (20 << 20)}")
     program("enqueue", "demo", "--max-attempts", "1")
     assert work(program).code == 0
@@ -316,8 +409,11 @@ def test_plugins_are_closed_at_the_end(program: Program, zoo: Zoo, home: Path) -
 SLOW = NOTE_PID + "import time\ntime.sleep(600)\nreturn []"
 
 
-@pytest.mark.parametrize("body", [SLOW, NOTE_PID + "while True: pass", HANGING["with children of its own"]])
-def test_nothing_outlives_a_worker_that_is_killed(
+OUTLIVING = [SLOW, NOTE_PID + "while True: pass", HANGING["with children of its own"]]
+
+
+@pytest.mark.parametrize("body", [*OUTLIVING, pytest.param(f"{ESCAPE}time.sleep(600)", marks=SUBREAPER)])
+def test_q1_nothing_outlives_a_worker_that_is_killed(
     program: Program, zoo: Zoo, until: Until, home: Path, reap: Any, body: str
 ) -> None:
     zoo.worker("demo", NOTE_PID + body)

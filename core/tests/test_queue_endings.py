@@ -128,7 +128,7 @@ def test_a_deferral_with_a_failure_records_it_and_cools_the_source_down_in_one_t
     queue: SQLiteQueue, claim: Claim, sabotage: Callable[[str], None], queue_file: Path, clock: FakeClock
 ) -> None:
     cool_down = CoolDown(source="youtube", error_class=ErrorClass.BLOCKED, reason="bot check", until=clock() + SECOND)
-    sabotage("INSERT ON source")
+    sabotage("INSERT ON source_rest")
     before = dump(queue_file)
     with pytest.raises(StoreError):
         queue.defer(claim, clock() + SECOND, "blocked", error=FAILURE, cool_down=cool_down)
