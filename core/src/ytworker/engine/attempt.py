@@ -290,7 +290,8 @@ class Attempt:
             return {"type": message["type"], "problems": problems}
         self._bytes += len(json.dumps(task.params))
         if self._bytes > MAX_BYTES:
-            return {"error": f"follow-up tasks and items took more than {MAX_BYTES >> 20} MiB between two checkpoints"}
+            limit = f"follow-up tasks and items took more than {MAX_BYTES >> 20} MiB between two checkpoints"
+            return {"error": f"{limit}; call context.checkpoint.save(...) now and then: it stores both"}
         self._follow_ups.append(replace(task, depth=self._claim.task.depth + 1))
         return {}
 
