@@ -5,8 +5,10 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +23,7 @@ from ytworker.engine.children import ForkServer, describe
 from ytworker.engine.forkserver import REFUSED
 from ytworker.errors import ChildrenError
 from ytworker.model import NewTask, TaskStatus
-from ytworker.queue.sqlite import SQLiteQueue
+from ytworker.queue.sqlite import SQLiteQueue, database
 from ytworker.settings import sqlite_url
 
 pytest_plugins = ["plugin_fixtures"]
@@ -125,21 +127,10 @@ def test_q1_a_scrape_that_takes_its_process_down_harms_no_other(
     assert json.loads(program("status", "--json").out)["workers"] == []
 
 
-ESCAPE = """
-import os, pathlib, time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        pathlib.Path(os.environ['HOME'], f'pid-{os.getpid()}').touch()
-        time.sleep(600)
-    os._exit(0)
-os.wait()
-"""
-"""A daemon in the manner of the manuals: it leaves group and session, and its parent ends."""
-SUBREAPER = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells who descends from whom")
 HANGING = {
     "an endless loop": "while True: pass",
-    "an endless search in C": "import re\nre.match('(a+)+$', 'a' * 64 + 'b')",
+    "an endless loop in C": "sum(iter(int, 1))",
+    "an endless search": "import re\nre.match('(a+)+$', 'a' * 64 + 'b')",
     "a sleep": "import time\ntime.sleep(600)",
     "deaf to SIGTERM": (
         "import signal, time\nfor n in (signal.SIGTERM, signal.SIGINT): signal.signal(n, signal.SIG_IGN)\n"
@@ -159,11 +150,7 @@ HANGING = {
 }
 
 
-HANGING_ANYWHERE = [pytest.param(body, id=name) for name, body in HANGING.items()]
-HANGING_ON_LINUX = [*HANGING_ANYWHERE, pytest.param(ESCAPE + "time.sleep(600)", id="with a daemon", marks=SUBREAPER)]
-
-
-@pytest.mark.parametrize("body", HANGING_ON_LINUX)
+@pytest.mark.parametrize("body", HANGING.values(), ids=HANGING)
 def test_q1_a_scrape_that_does_not_stop_is_killed_with_all_that_it_started(
     program: Program, zoo: Zoo, settings: Any, reap: Any, body: str
 ) -> None:
@@ -181,17 +168,48 @@ def test_q1_a_scrape_that_does_not_stop_is_killed_with_all_that_it_started(
     assert "took longer than 1 s" in found["demo"]["error"]
 
 
-@SUBREAPER
-@pytest.mark.parametrize("end", ["os._exit(3)", "return []"])
-def test_q1_a_daemon_that_a_task_left_behind_ends_with_its_child(
-    program: Program, zoo: Zoo, reap: Any, home: Path, until: Until, end: str
+ESCAPING = {
+    "a session of its own": "p = subprocess.Popen(['sleep', '600'], start_new_session=True)\nnote(p.pid)",
+    "a daemon": (
+        "if os.fork() == 0:\n    os.setsid()\n    pid = os.fork()\n    if pid: note(pid)\n"
+        "    else: os.execvp('sleep', ['sleep', '600'])\n    os._exit(0)\nos.wait()"
+    ),
+    "a daemon with children that hide as well": (
+        "if os.fork() == 0:\n    os.setsid()\n    for n in range(3):\n        if os.fork() == 0: os.setsid()\n"
+        "    note(os.getpid())\n    time.sleep(600)\n"
+        "while len(list(pathlib.Path(os.environ['HOME']).glob('pid-*'))) < 9: time.sleep(0.01)"
+    ),
+}
+LINUX = pytest.mark.skipif(
+    not Path(f"/proc/self/task/{os.getpid()}/children").exists(), reason="only Linux tells who descends from whom"
+)
+NOTE = "import subprocess, time\ndef note(pid): pathlib.Path(os.environ['HOME'], f'pid-{pid}').touch()\n"
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("body", "end"),
+    [
+        (ESCAPING["a session of its own"], "while True: pass"),
+        (ESCAPING["a daemon"], "return []"),
+        (ESCAPING["a daemon with children that hide as well"], "os._exit(3)"),
+    ],
+    ids=ESCAPING,
+)
+def test_q1_what_leaves_its_group_is_found_and_killed(
+    program: Program, zoo: Zoo, settings: Any, reap: Any, body: str, end: str
 ) -> None:
-    wait = "while not list(pathlib.Path(os.environ['HOME']).glob('pid-*')): time.sleep(0.01)\n"
-    zoo.worker("demo", f"{ESCAPE}{wait}{end}")
+    settings("grace_seconds = 0.2\ntimeout_seconds = 2")
+    zoo.worker("demo", f"{NOTE_PID}{NOTE}{body}\n{end}")
+    zoo.worker("good")
     program("enqueue", "demo", "--max-attempts", "1")
-    assert work(program).code == 0
-    assert list(home.glob("pid-*"))
+    program("enqueue", "good")
+    done = work(program)
+    assert done.code == 0, done.err
     reap()
+    found = tasks(program)
+    assert found["good"]["state"] == "completed"
+    assert found["demo"]["state"] == ("completed" if end == "return []" else "dead")
 
 
 MULTIPLYING = {
@@ -199,7 +217,9 @@ MULTIPLYING = {
         "import subprocess, time\nfor n in range(20):\n    p = subprocess.Popen(['sleep', '600'])\n"
         "    pathlib.Path(os.environ['HOME'], f'pid-{p.pid}').touch()\ntime.sleep(600)"
     ),
-    "daemons": f"for n in range(12):{ESCAPE}".replace("\n", "\n    ") + "\ntime.sleep(600)",
+    "daemons": "import time\nfor n in range(12):\n    "
+    + ESCAPING["a daemon"].replace("\n", "\n    ")
+    + "\ntime.sleep(600)",
     "children of children": (
         "import time\nfor n in range(5): os.fork()\n"
         "pathlib.Path(os.environ['HOME'], f'pid-{os.getpid()}').touch()\ntime.sleep(600)"
@@ -207,13 +227,13 @@ MULTIPLYING = {
 }
 
 
-@SUBREAPER
+@LINUX
 @pytest.mark.parametrize("body", MULTIPLYING.values(), ids=MULTIPLYING)
 def test_q1_a_scrape_that_starts_very_many_processes_is_ended_with_all_of_them(
     program: Program, zoo: Zoo, settings: Any, reap: Any, body: str
 ) -> None:
     settings("max_processes = 8")
-    zoo.worker("demo", NOTE_PID + body)
+    zoo.worker("demo", NOTE_PID + NOTE + body)
     zoo.worker("good")
     program("enqueue", "demo", "--max-attempts", "1")
     program("enqueue", "good")
@@ -226,10 +246,13 @@ def test_q1_a_scrape_that_starts_very_many_processes_is_ended_with_all_of_them(
     assert "more than 8 processes" in found["demo"]["error"]
 
 
-@SUBREAPER
+@LINUX
 def test_q1_processes_that_ended_count_no_more(program: Program, zoo: Zoo, settings: Any) -> None:
     settings("max_processes = 2")
-    ended = "for n in range(9):\n    if os.fork() == 0: os._exit(0)\n"
+    ended = (
+        "for n in range(9):\n    pid = os.fork()\n    if pid == 0: os._exit(0)\n"
+        "    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n"  # it has ended, and nobody has buried it
+    )
     zoo.worker("demo", f"import os, time\n{ended}for n in range(8): context.sleep(0.1)\nreturn []")
     program("enqueue", "demo", "--max-attempts", "1")
     assert work(program).code == 0
@@ -255,6 +278,33 @@ def test_q1_a_plugin_whose_import_hangs_is_killed_at_the_deadline(
         ("good", "completed", 1),
     ]
     assert tasks(program)["demo"]["error_class"] == "resource"
+
+
+@pytest.mark.parametrize("options", [(), ("--inline",)], ids=["children", "inline"])
+@pytest.mark.parametrize("how", ["yielded", "saved"])
+def test_p3_what_the_store_refuses_costs_no_other_task(
+    program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], how: str
+) -> None:
+    connect = database._connect
+
+    def narrow(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 200_000)
+        return connection
+
+    monkeypatch.setattr(database, "_connect", narrow)
+    save = "\ncontext.checkpoint.save(1)" if how == "saved" else ""
+    zoo.worker("demo", f"yield {{'source': 's', 'kind': 'video', 'id': '1', 'text': 'x' * 300_000}}{save}")
+    zoo.worker("good")
+    for name in ("good", "demo", "good", "demo", "good"):
+        program("enqueue", name, "--max-attempts", "1")
+    done = program("run", "--until-empty", *options)
+    assert done.code == 0, done.err
+    states = [(task["type"], task["state"]) for task in json.loads(program("tasks", "list", "--json").out)]
+    assert sorted(states) == [("demo", "dead")] * 2 + [("good", "completed")] * 3
+    dead = json.loads(program("dead", "list", "--flat", "--json").out)
+    assert {each["error_class"] for each in dead} == {"invalid" if how == "saved" else "bug"}
+    assert all("cannot be stored" in each["error"] for each in dead)
 
 
 def test_a_scrape_that_looks_is_told_of_its_deadline_before_it_is_killed(
@@ -298,7 +348,7 @@ def test_q1_streams_that_a_task_closed_are_there_for_the_next(program: Program, 
 # -- what a child is given
 
 
-def test_a_child_sees_no_variable_of_ours_and_only_the_sections_it_asked_for(
+def test_s1_a_child_sees_no_variable_of_ours_and_only_the_sections_it_asked_for(
     program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YTWORKER_PLUGINS__OTHER__KEY", "canary-4711")
@@ -369,6 +419,81 @@ def test_p3_an_item_of_twenty_megabytes_is_refused(program: Program, zoo: Zoo) -
     assert "16 MiB are the most" in tasks(program)["demo"]["error"]
 
 
+NONSENSICAL = {
+    "nothing that JSON knows": ("yield {'source': 's', 'kind': 'video', 'id': '1', 'extra': {'a': {1, 2}}}", "no item"),
+    "a wrong type": ("yield {'source': 's', 'kind': 'video', 'id': '1', 'metrics': {'views': '1.2M'}}", "no item"),
+    "an unknown field": ("yield {'source': 's', 'kind': 'video', 'id': '1', 'nope': 1}", "no item"),
+    "no id": ("yield {'source': 's', 'kind': 'video', 'id': ''}", "without id"),
+    "an endless id": ("yield {'source': 's', 'kind': 'video', 'id': 'x' * 501}", "no item"),
+    "an item that was not checked": ("yield Item.model_construct(source='s', kind='v', id=7)", ""),
+    "a number": ("yield 7", "yield ytworker.Item or a dict"),
+    "no list": ("return 7", "return a list of items"),
+    "one that contains itself": ("v = []\nv.append(v)\nyield {'source': 's', 'id': '1', 'extra': {'v': v}}", ""),
+}
+
+
+def test_p3_what_is_no_item_is_a_bug_of_its_plugin_alone(program: Program, zoo: Zoo) -> None:
+    for number, (body, _) in enumerate(NONSENSICAL.values()):
+        zoo.worker(f"demo{number}", body)
+        program("enqueue", f"demo{number}", "--max-attempts", "1")
+    zoo.worker("good")
+    program("enqueue", "good")
+    done = work(program)
+    assert done.code == 0, done.err
+    found = tasks(program)
+    assert found["good"]["state"] == "completed"
+    for number, (name, (_, words)) in enumerate(NONSENSICAL.items()):
+        task = found[f"demo{number}"]
+        assert (task["state"], task["error_class"]) == ("dead", "bug"), name
+        assert words in task["error"], name
+
+
+def test_p3_items_after_a_cancel_are_not_kept(program: Program, zoo: Zoo, until: Until, home: Path) -> None:
+    body = """
+    import time
+    pathlib.Path(os.environ["HOME"], f"pid-{os.getpid()}").touch()
+    while not pathlib.Path(os.environ["HOME"], "cancelled").exists(): time.sleep(0.01)
+    for n in range(500):
+        try: yield {"source": "s", "kind": "video", "id": str(n)}
+        except Exception: pass
+    """
+    zoo.worker("demo", body, imported="import os, pathlib")
+    program("enqueue", "demo")
+    process = program.start("run", "--max-tasks", "1", "--until-empty")
+    until(lambda: list(home.glob("pid-*")))
+    assert program("tasks", "cancel", "1").code == 0
+    (home / "cancelled").touch()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert tasks(program)["demo"]["state"] == "cancelled"
+    assert json.loads(program("items", "list", "--json").out) == []
+
+
+def test_q3_one_attempt_can_enqueue_only_so_many_tasks(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", "for n in range(10**6): context.enqueue('later', {'n': n})")
+    zoo.worker("later", "return []")
+    program("enqueue", "demo", "--max-attempts", "1")
+    assert work(program).code == 0
+    found = tasks(program)
+    assert set(found) == {"demo"}, "a failed attempt leaves no follow-ups behind"
+    assert (found["demo"]["state"], found["demo"]["error_class"]) == ("dead", "invalid")
+    assert "at most 1000 follow-up tasks" in found["demo"]["error"]
+
+
+def test_q3_who_swallows_the_refusal_gets_no_more(program: Program, zoo: Zoo) -> None:
+    body = """
+    for n in range(1200):
+        try: context.enqueue("later", {"n": n})
+        except Exception: pass
+    return []
+    """
+    zoo.worker("demo", body)
+    zoo.worker("later", "return []")
+    program("enqueue", "demo", "--max-attempts", "1")
+    assert work(program, "--max-tasks", "1").code == 0
+    assert json.loads(program("status", "--json").out)["tasks"]["queued"] == 1000
+
+
 def test_a_child_makes_room_for_a_fresh_one(program: Program, zoo: Zoo, settings: Any) -> None:
     settings("recycle_after_tasks = 3")
     zoo.worker("demo", f"{NOTE_PID}return []")
@@ -410,9 +535,10 @@ SLOW = NOTE_PID + "import time\ntime.sleep(600)\nreturn []"
 
 
 OUTLIVING = [SLOW, NOTE_PID + "while True: pass", HANGING["with children of its own"]]
+HIDING = NOTE + ESCAPING["a daemon with children that hide as well"] + "\ntime.sleep(600)"
 
 
-@pytest.mark.parametrize("body", [*OUTLIVING, pytest.param(f"{ESCAPE}time.sleep(600)", marks=SUBREAPER)])
+@pytest.mark.parametrize("body", [*OUTLIVING, pytest.param(HIDING, marks=LINUX)])
 def test_q1_nothing_outlives_a_worker_that_is_killed(
     program: Program, zoo: Zoo, until: Until, home: Path, reap: Any, body: str
 ) -> None:
@@ -429,8 +555,9 @@ def test_q1_nothing_outlives_a_worker_that_is_killed(
 
 
 def test_one_handed_ahead_goes_back_unburned_when_the_task_before_it_is_long(
-    program: Program, zoo: Zoo, until: Until, home: Path
+    program: Program, zoo: Zoo, until: Until, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("ytworker.engine.member.SHORT_SECONDS", 3.0)  # however slow this machine is, the first is short
     body = (
         "import time\nif context.task.id == 2:\n"
         "    while not pathlib.Path(os.environ['HOME'], 'go').exists(): time.sleep(0.02)\nreturn []"
@@ -438,17 +565,25 @@ def test_one_handed_ahead_goes_back_unburned_when_the_task_before_it_is_long(
     zoo.worker("demo", NOTE_PID + body)
     for _ in range(4):
         program("enqueue", "demo")
-    process = program.start("run", "--concurrency", "1", "--strategy", "fifo", "--until-empty")
-    try:
-        until(lambda: "returned" in [each["event"] for each in shown(program, 3)["events"]])
-        began = [(task["state"], task["attempt"]) for task in all_tasks(program)]
-        assert began == [("completed", 1), ("claimed", 1), ("queued", 0), ("queued", 0)]
-        (home / "go").touch()
-        _, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0, err
+    began: list[tuple[str, int]] = []
+
+    def watch() -> None:
+        def events() -> list[str]:
+            return [each["event"] for each in json.loads(program.apart("tasks", "show", "3", "--json").out)["events"]]
+
+        try:
+            until(lambda: "returned" in events())
+            found = json.loads(program.apart("tasks", "list", "--json").out)
+            began.extend((task["state"], task["attempt"]) for task in reversed(found))
+        finally:
+            (home / "go").touch()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    done = program("run", "--concurrency", "1", "--strategy", "fifo", "--until-empty")
+    watcher.join()
+    assert done.code == 0, done.err
+    assert began == [("completed", 1), ("claimed", 1), ("queued", 0), ("queued", 0)]
     assert [(task["state"], task["attempt"]) for task in all_tasks(program)] == [("completed", 1)] * 4
 
 

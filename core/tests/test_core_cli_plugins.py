@@ -13,7 +13,7 @@ from ytworker.plugins import apart
 
 pytest_plugins = ["plugin_fixtures"]
 
-OURS = {"channel_scrape", "keyword_search", "metrics", "trending_scrape", "ytdlp"}
+OURS = {"api-plan", "api_scrape", "channel_scrape", "keyword_search", "metrics", "trending_scrape", "ytdlp"}
 """What other distributions of this repository bring, where they are installed beside the core."""
 
 TATTLE = "import pathlib; pathlib.Path(__file__).with_suffix('.imported').touch()"
@@ -222,10 +222,11 @@ def test_show_of_a_blocked_one_imports_nothing(program: Program, zoo: Zoo) -> No
     assert imported(zoo) == []
 
 
-def test_show_of_a_missing_one_exits_1(program: Program) -> None:
-    done = program("plugins", "show", "api_scrape", "--json")
+def test_show_of_a_missing_one_exits_1(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ytworker.plugins.discovery.FIRST_PARTY", {"far_scrape": "ytworker-far"})
+    done = program("plugins", "show", "far_scrape", "--json")
     assert done.code == 1
-    assert "pip install ytworker-api" in json.loads(done.out)["reason"]
+    assert "pip install ytworker-far" in json.loads(done.out)["reason"]
 
 
 # -- commands of plugins

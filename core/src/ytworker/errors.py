@@ -23,9 +23,10 @@
     └── QueueError                the queue refused
         ├── StaleClaimError       a newer claim holds the task: this writer lost its lease
         ├── TaskNotFoundError     no such task
-        ├── PayloadError          a value that cannot be stored: no JSON, too large, out of range
+        ├── PayloadError          parameters that are no JSON object, or too large
         ├── OrderNotOfferedError  this queue does not keep the claim order
         └── StoreError            the store cannot be opened, read or written
+            ├── UnstorableError   a value that no store can keep
             ├── StoreMovedError   the file that is open is not at its place any more
             └── SchemaError       the store was made by another version or another program
 
@@ -208,6 +209,10 @@ class OrderNotOfferedError(QueueError, ValueError):
 
 class StoreError(QueueError):
     """The store cannot be opened, read or written."""
+
+
+class UnstorableError(StoreError):
+    """A value that no store can keep, such as one that is too large: what made it is at fault, not the store."""
 
 
 class StoreMovedError(StoreError):

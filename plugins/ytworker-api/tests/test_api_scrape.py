@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ytworker import Deferred, GoneError, Item, SuspectError
+from ytworker import Cancelled, Deferred, GoneError, Item, SuspectError
 from ytworker.testing import FakePort, make_context
 from ytworker_api import ApiSettings, YouTubeAPIWorker
 from ytworker_api.testing import FakeDataApi, make_id, make_video
@@ -89,8 +89,9 @@ def test_a_task_that_is_given_back_asks_nothing_more(
     api: FakeDataApi, scrape: Scrape, port: FakePort, ids: list[str]
 ) -> None:
     port.stop = True
-    assert scrape(resource="videos", ids=ids) == []
-    assert scrape(resource="chart") == []
+    for asked in ({"resource": "videos", "ids": ids}, {"resource": "chart"}):
+        with pytest.raises(Cancelled):
+            scrape(**asked)
     assert (api.requests, port.checkpoints) == ([], [])
 
 

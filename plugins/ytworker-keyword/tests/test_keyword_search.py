@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ytworker import BlockedError, ConfigError, Item, RetryableError, SuspectError, TaskError, ThrottledError
+from ytworker import BlockedError, Cancelled, ConfigError, Item, RetryableError, SuspectError, TaskError, ThrottledError
 from ytworker.testing import FakePort, make_context
 from ytworker_keyword import YouTubeKeywordWorker, scraping
 from ytworker_ytdlp import YtdlpSettings
@@ -350,5 +350,6 @@ def test_a_foreign_checkpoint_counts_as_none(scrape: Scrape, nasa: list[str], sa
 
 def test_a_cancelled_task_stops(scrape: Scrape, port: FakePort, nasa: list[str]) -> None:
     port.stop = True
-    assert scrape(query="nasa") == []
+    with pytest.raises(Cancelled):
+        scrape(query="nasa")
     assert nasa

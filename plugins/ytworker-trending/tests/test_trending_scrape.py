@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ytworker import (
+    Cancelled,
     ConfigError,
     Item,
     PermanentError,
@@ -182,8 +183,9 @@ def test_one_video_that_cannot_be_read_costs_its_own_record_only(
 
 def test_a_cancelled_task_stops(scrape: Scrape, port: FakePort, videos: tuple[FakeVideo, ...]) -> None:
     port.stop = True
-    assert scrape(category="music") == []
-    assert scrape(category="music", depth="full") == []
+    for depth in ("list", "full"):
+        with pytest.raises(Cancelled):
+            scrape(category="music", depth=depth)
     assert videos
 
 

@@ -71,7 +71,7 @@ def test_s3_no_copy_of_the_cookies_is_ever_on_disk(
     places = {"HOME": str(jar.parent), "TMPDIR": str(temporary), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(settings), str(requests)],
-        env={**os.environ, **places},
+        env={**os.environ, **places, "COVERAGE_PROCESS_CONFIG": ""},  # it would write its own file
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -99,3 +99,12 @@ def test_the_options_are_fixed_but_for_the_settings() -> None:
     assert made["extractor_args"]["youtube"]["player_client"] == ["tv"]
     assert made["extractor_args"]["youtubetab"] == {"skip": ["webpage"], "approximate_date": ["1"]}
     assert options(YtdlpSettings(), "", None, None)["extractor_args"]["youtubetab"] == {"skip": ["webpage"]}
+
+
+def test_s1_s2_a_proxy_may_be_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ytworker.settings import decode_section
+
+    monkeypatch.setenv("MY_PROXY", "http://me:c4n4ry-pass@127.0.0.1:8080")
+    found = decode_section("ytdlp", YtdlpSettings, {"proxy": "env:MY_PROXY"})
+    assert found.proxy == "http://me:c4n4ry-pass@127.0.0.1:8080"
+    assert "c4n4ry" not in repr(found) + identity(found)

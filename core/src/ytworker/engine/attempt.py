@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 from ytworker.engine.budgets import Budgets, Granted, Refused
 from ytworker.engine.messages import Message, decode, encode, error_of
-from ytworker.errors import ParametersError, PayloadError, StaleClaimError, StoreError
+from ytworker.errors import ParametersError, PayloadError, StaleClaimError, StoreError, UnstorableError
 from ytworker.model import SECOND, Claim, Clock, Doubted, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
 from ytworker.pacing import Quota
 from ytworker.queue import TaskQueue
@@ -152,7 +152,7 @@ class Attempt:
             return encode(handler(self, message))
         except StaleClaimError as error:
             return encode({"stop": str(error)})
-        except PayloadError as error:
+        except (PayloadError, UnstorableError) as error:
             return encode({"error": str(error)})
         except StoreError as error:  # the worker's business, not the plugin's: it must not pass through its hands
             self.store_error = error
@@ -275,10 +275,8 @@ class Attempt:
         if self._asked_for > MAX_FOLLOW_UPS:
             return {"error": f"one attempt may enqueue at most {MAX_FOLLOW_UPS} follow-up tasks"}
         if self._claim.task.depth >= MAX_DEPTH:
-            return {
-                "error": f"{MAX_DEPTH} tasks led to this one, each enqueued by the one before, and it enqueues one more. "
-                "Look for a task type that enqueues itself without an end; a task that is enqueued anew may go on"
-            }
+            chain = f"{MAX_DEPTH} tasks led to this one, each enqueued by the one before, and it enqueues one more"
+            return {"error": f"{chain}. Look for a task type that enqueues itself without an end"}
         problems = list(message.get("problems", ()))
         try:
             task = self._deps.check(message["type"], message["params"], **message["options"])

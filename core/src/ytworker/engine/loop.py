@@ -17,8 +17,8 @@ from ytworker.engine.crew import Crew
 from ytworker.engine.member import Ended
 from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
 from ytworker.engine.telling import tell_claim
-from ytworker.engine.worker import BaseWorker, WorkerDeps, resume_after_new_settings
-from ytworker.errors import ChildrenError, PayloadError
+from ytworker.engine.worker import REFUSALS, BaseWorker, WorkerDeps, resume_after_new_settings
+from ytworker.errors import ChildrenError
 from ytworker.model import SECOND, Claim, Microseconds, TaskResult
 from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError, Waker
 
@@ -105,25 +105,22 @@ class CrewWorker(BaseWorker):
     def settle(self, ended: Sequence[Ended], want: int) -> list[Claim]:
         """Write down what ended, and claim up to ``want`` tasks in the same transaction.
 
-        If the store refuses a value in it, each ending is written alone, so that the others do not suffer from that.
-
         Raises:
-            StoreError: Nothing of it was written, or if it was refused once, perhaps some.
+            StoreError: Nothing of it was written.
         """
-        try:
-            return self._settle(ended, want)
-        except PayloadError:
-            for each in ended:
-                self.report_result(each.claim, each.result)
-            return self._settle([], want)
-
-    def _settle(self, ended: Sequence[Ended], want: int) -> list[Claim]:
         endings = [self.ending_of(each.claim, each.result) for each in ended]
         types = self.types() if want else ()
         request = None
         if types:
             request = ClaimRequest(worker_id=self.id, strategy=self.strategy, types=types, limit=want)
-        settled = self._deps.queue.settle([ending for ending, _ in endings], request)
+        try:
+            settled = self._deps.queue.settle([ending for ending, _ in endings], request)
+        except REFUSALS:  # of one; the others must not suffer from it
+            if not ended:
+                raise
+            for each in ended:
+                self.report_result(each.claim, each.result)
+            return self.settle((), want) if want else []
         stale = set(map(id, settled.stale))
         for each, (ending, decision) in zip(ended, endings, strict=True):
             self.was_settled(each.claim, each.result, decision, late=id(ending) in stale)

@@ -15,7 +15,7 @@ from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
 from ytworker.engine.telling import tell_claim, tell_late, tell_result
-from ytworker.errors import PayloadError, StoreError
+from ytworker.errors import PayloadError, StoreError, UnstorableError
 from ytworker.logs import LogEvent, event
 from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Microseconds, TaskResult
 from ytworker.queue import (
@@ -30,6 +30,7 @@ from ytworker.queue import (
     TaskQueue,
 )
 from ytworker.queue.settling import stale_claim
+from ytworker.redaction import redact
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,10 @@ class WorkerDeps:
     retry: Callable[[str], RetryStrategy] = field(default=lambda _type: RetryStrategy())
     lease_seconds: float = 60.0
     random: Callable[[], float] = random.random
+
+
+REFUSALS = (UnstorableError, PayloadError, ValueError, TypeError, RecursionError)
+"""A store refuses what it was given, and always will; other endings in the same transaction are innocent."""
 
 
 class BaseWorker(ABC):
@@ -134,13 +139,13 @@ class BaseWorker(ABC):
     def report_result(self, claim: Claim, result: TaskResult) -> Decision | None:
         """Write down what became of a task; a report that comes too late is refused by the queue and logged.
 
-        What cannot be stored makes the attempt a failure that says why.
+        A result that no store can keep ends its task as a bug.
         """
         ending, decision = self.ending_of(claim, result)
         try:
             stale = self._deps.queue.settle([ending]).stale
-        except PayloadError as error:
-            result = _unstorable(result, error)
+        except REFUSALS as error:
+            result = _refused(result, error)
             ending, decision = self.ending_of(claim, result)
             stale = self._deps.queue.settle([ending]).stale
         self.was_settled(claim, result, decision, late=bool(stale))
@@ -264,18 +269,19 @@ class BaseWorker(ABC):
         return self._deps.clock() + round(seconds * SECOND)
 
 
-def _went_back(result: TaskResult, decision: Decision | None) -> bool:
-    return isinstance(decision, Release) or not (result.success or result.error or result.deferred_until)
-
-
-def _unstorable(result: TaskResult, error: PayloadError) -> TaskResult:
+def _refused(result: TaskResult, error: Exception) -> TaskResult:
+    """Give what is left of a result: whatever it carried may be what was refused."""
     info = ErrorInfo(
         error_class=ErrorClass.BUG,
-        type="ytworker.PayloadError",
-        message=f"what the attempt ended with was not written: {error}; report this to the plugin's authors",
+        type="ytworker.UnstorableError",
+        message=f"what the plugin gave cannot be stored: {redact(str(error))}; report this to its authors",
         fingerprint="unstorable",
     )
     return TaskResult(success=False, error=info, earlier=result.earlier, plugin_version=result.plugin_version)
+
+
+def _went_back(result: TaskResult, decision: Decision | None) -> bool:
+    return isinstance(decision, Release) or not (result.success or result.error or result.deferred_until)
 
 
 def _completion(claim: Claim, result: TaskResult) -> Completion:

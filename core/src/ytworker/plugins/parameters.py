@@ -3,9 +3,11 @@
 import difflib
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from ytworker.errors import ParametersError
 
@@ -32,7 +34,7 @@ def validate(task_type: str, model: type[BaseModel] | None, params: Mapping[str,
         raise ParametersError(task_type, problems)
     if model is None:
         return dict(params)
-    problems = list(_unknown(model, params))
+    problems = [*_unknown(model, params), *_secret(model, params)]
     known = {name: value for name, value in params.items() if name in _names(model)}
     try:
         valid = model.model_validate(known)
@@ -72,6 +74,25 @@ def _unknown(model: type[BaseModel], params: Mapping[str, Any]) -> Iterator[str]
             yield f"{name}: unknown parameter" + (
                 f"; did you mean {guess[0]}?" if guess else f"; known are {', '.join(sorted(names))}"
             )
+
+
+def _secret(model: type[BaseModel], params: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted(params.keys() & _secret_fields(model)):
+        yield f"{name}: a secret belongs into the plugin's settings, never into a task: tasks are stored and shown"
+
+
+@cache
+def _secret_fields(model: type[BaseModel]) -> frozenset[str]:
+    """Name the fields that hold secrets, such as ``SecretStr``: their JSON Schema says ``writeOnly``."""
+    try:
+        fields = model.model_json_schema().get("properties", {})
+    except PydanticInvalidForJsonSchema:
+        return frozenset()
+    return frozenset(
+        name
+        for name, field in fields.items()
+        if any(part.get("writeOnly") for part in (field, *field.get("anyOf", ())))
+    )
 
 
 def _describe(problem: Mapping[str, Any]) -> str:

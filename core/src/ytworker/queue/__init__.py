@@ -12,6 +12,7 @@ from ytworker.errors import (
     StoreError,
     StoreMovedError,
     TaskNotFoundError,
+    UnstorableError,
 )
 from ytworker.model import Claim, Doubted, ErrorInfo, NewTask, OnConflict, SourceState, UniqueWhile
 from ytworker.pacing import Admission, Ask, Pace, Quota, QuotaUse, Reserved, SourceUse
@@ -102,6 +103,7 @@ __all__ = [
     "TaskNotFoundError",
     "TaskQueue",
     "UniqueWhile",
+    "UnstorableError",
     "Waker",
     "WeightedRandomStrategy",
     "WorkerInfo",

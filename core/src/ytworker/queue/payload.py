@@ -30,7 +30,9 @@ def encode_task(task: NewTask) -> str:
     max_attempts: Any = task.max_attempts
     run_at: Any = task.run_at
     depth: Any = task.depth
-    whole = all(isinstance(number, int) for number in (priority, max_attempts, depth)) and isinstance(run_at, int | None)
+    whole = all(isinstance(number, int) for number in (priority, max_attempts, depth)) and isinstance(
+        run_at, int | None
+    )
     fits = whole and 1 <= priority <= MAX_PRIORITY and 1 <= max_attempts < _TOO_LARGE and task.timeout_seconds > 0
     fits = fits and 0 <= depth < _TOO_LARGE
     if not (fits and (run_at is None or abs(run_at) < _TOO_LARGE)):

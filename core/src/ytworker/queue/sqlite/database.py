@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from ytworker.errors import PayloadError, SchemaError, StoreError
+from ytworker.errors import SchemaError, StoreError, UnstorableError
 from ytworker.queue.sqlite.bells import Bells
 from ytworker.queue.sqlite.files import close_to_others, identity, make_place
 from ytworker.queue.sqlite.schema import check_owner, migrate
@@ -32,7 +32,7 @@ _PRAGMAS = (
 )
 # Python fails to decode what SQLite says about bytes that are no text: that is damage, too.
 _DAMAGE = (sqlite3.Error, UnicodeDecodeError)
-_UNSTORABLE = (OverflowError, UnicodeEncodeError)
+_UNSTORABLE = (OverflowError, UnicodeEncodeError, sqlite3.DataError)  # the last: larger than SQLite takes
 _FAILURES = (*_DAMAGE, *_UNSTORABLE)
 _ROWS_AT_ONCE = 40
 _WAL = "PRAGMA journal_mode = WAL"
@@ -223,9 +223,9 @@ class Database:
         except _FAILURES as final:
             raise self._in_words(final) from final
 
-    def _in_words(self, error: Exception) -> StoreError | PayloadError:
+    def _in_words(self, error: Exception) -> StoreError:
         if _is_unstorable(error):
-            return PayloadError(f"a value cannot be stored in SQLite: {error}")
+            return UnstorableError(f"{self.path}: a value cannot be stored ({error})")
         kind = SchemaError if _another_schema(error) else StoreError
         return kind(f"{self.path}: {_explain(error)}")
 
@@ -298,7 +298,7 @@ def _is_unstorable(error: Exception) -> bool:
     """Tell whether the values are to blame and not the file; a trigger that refuses speaks of the file."""
     if isinstance(error, sqlite3.IntegrityError):
         return error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_TRIGGER
-    return isinstance(error, (*_UNSTORABLE, sqlite3.DataError))
+    return isinstance(error, _UNSTORABLE)
 
 
 def _another_schema(error: Exception) -> bool:

@@ -131,8 +131,22 @@ def _any(values: Collection[Any] | None) -> str | None:
 
 def _task(row: Row) -> Task:
     (
-        (task_id, name, code, params, priority, attempt, max_attempts, timeout, created_at, at, key, outcome, depth,
-         reason),
+        (
+            task_id,
+            name,
+            code,
+            params,
+            priority,
+            attempt,
+            max_attempts,
+            timeout,
+            created_at,
+            at,
+            key,
+            outcome,
+            depth,
+            reason,
+        ),
         error,
     ) = (row[:14], row[14:])
     status = STATUSES.get(code, TaskStatus.DEAD)
