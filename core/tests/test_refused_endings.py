@@ -40,7 +40,7 @@ def deps(queue: SQLiteQueue, clock: FakeClock) -> WorkerDeps:
 
 
 @pytest.mark.parametrize("result", REFUSED.values(), ids=REFUSED)
-def test_the_other_endings_of_a_batch_are_written(queue: SQLiteQueue, clock: FakeClock, result: TaskResult) -> None:
+def test_p3_the_other_endings_of_a_batch_are_written(queue: SQLiteQueue, clock: FakeClock, result: TaskResult) -> None:
     queue.enqueue([NewTask(type="demo", params={}) for _ in range(4)])
     worker = CrewWorker(deps(queue, clock), cast("AttemptDeps", None), cast("Crew", None))
     with BaseWorkerLease(worker):

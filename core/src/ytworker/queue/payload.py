@@ -24,17 +24,15 @@ def encode_task(task: NewTask) -> str:
     """Check a task at the last door before the store, and write its parameters as JSON.
 
     Raises:
-        PayloadError: As :func:`encode_params`, or its priority or number of attempts makes no sense.
+        PayloadError: As :func:`encode_params`, or one of its numbers makes no sense.
     """
     priority: Any = task.priority  # nobody has checked what stands in it
     max_attempts: Any = task.max_attempts
     run_at: Any = task.run_at
     depth: Any = task.depth
-    whole = all(isinstance(number, int) for number in (priority, max_attempts, depth)) and isinstance(
-        run_at, int | None
-    )
+    whole = isinstance(priority, int) and isinstance(max_attempts, int) and isinstance(run_at, int | None)
     fits = whole and 1 <= priority <= MAX_PRIORITY and 1 <= max_attempts < _TOO_LARGE and task.timeout_seconds > 0
-    fits = fits and 0 <= depth < _TOO_LARGE
+    fits = fits and isinstance(depth, int) and 0 <= depth < _TOO_LARGE
     if not (fits and (run_at is None or abs(run_at) < _TOO_LARGE)):
         msg = (
             f"a task has a priority from 1 to {MAX_PRIORITY}, at least one attempt, more than 0 seconds for each, a "
