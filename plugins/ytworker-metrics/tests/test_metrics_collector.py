@@ -8,11 +8,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ytworker import Service
+from ytworker.engine.tally import DURATIONS
 from ytworker.errors import StoreError
 from ytworker.queue import Ask, Pace, Quota
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.testing import FakeClock, MemoryQueue
 from ytworker_metrics import QueueCollector
+from ytworker_metrics.collector import BOUNDS
 
 
 def collect(service: Service, clock: FakeClock, **options: Any) -> CollectorRegistry:
@@ -122,3 +124,28 @@ def test_the_readme_names_every_metric(service: Service, history: SQLiteQueue, c
     text = generate_latest(collect(service, clock)).decode()
     readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
     assert [name for name in re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE) if f"`{name}`" not in readme] == []
+
+
+def test_what_workers_counted_is_told(service: Service, clock: FakeClock) -> None:
+    service.queue.count(
+        {
+            "jobs|demo|ok": 3,
+            "jobs|demo|dead": 1,
+            "errors|demo|gone": 1,
+            "duration|demo|ok|0.5": 2,
+            "duration|demo|ok|+Inf": 1,
+            "duration_sum|demo|ok": 1_001_500_000,
+        }
+    )
+    told = samples(collect(service, clock))
+    assert told["ytworker_jobs_total", "ok", "demo"] == 3
+    assert told["ytworker_jobs_total", "dead", "demo"] == 1
+    assert told["ytworker_errors_total", "gone", "demo"] == 1
+    name = "ytworker_job_duration_seconds"
+    buckets = [told[f"{name}_bucket", bound, "ok", "demo"] for bound in ("0.1", "0.5", "900", "+Inf")]
+    assert buckets == [0, 2, 2, 3]
+    assert (told[f"{name}_count", "ok", "demo"], told[f"{name}_sum", "ok", "demo"]) == (3, 1001.5)
+
+
+def test_the_bounds_are_those_that_workers_count_by() -> None:
+    assert (*(f"{each:g}" for each in DURATIONS), "+Inf") == BOUNDS

@@ -14,6 +14,7 @@ from ytworker.engine.executor import Executor
 from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
+from ytworker.engine.tally import Tally
 from ytworker.engine.telling import tell_claim, tell_late, tell_result
 from ytworker.errors import PayloadError, StoreError, UnstorableError
 from ytworker.logs import LogEvent, event
@@ -85,6 +86,7 @@ class BaseWorker(ABC):
         self._deps = deps
         self._strategy = deps.strategy
         self._keeper: LeaseKeeper | None = None
+        self._tally = Tally(deps.queue)
         self.id = 0
         self.done = 0
 
@@ -107,6 +109,7 @@ class BaseWorker(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._tally.add()
         # A store that cannot be written now lets the lease lapse instead; another worker rescues the task.
         with suppress(StoreError):
             self._unregister()
@@ -159,7 +162,9 @@ class BaseWorker(ABC):
             return
         if not _went_back(result, decision):
             self.done += 1
-        tell_result(claim, result, decision, url=url, now=self._deps.clock())
+        now = self._deps.clock()
+        tell_result(claim, result, decision, url=url, now=now)
+        self._tally.take(claim, result, decision, now)
 
     def types(self) -> Sequence[str]:
         """Name the task types that it claims."""

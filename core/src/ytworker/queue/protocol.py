@@ -285,6 +285,12 @@ class TaskQueue(Protocol):
     def counter(self, name: str) -> int:
         """Give one of the queue's own counters: ``stale_writes``, ``rescued`` tasks, ``parked`` unreadable tasks."""
 
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Let counters of callers rise, all in one transaction; metrics read them."""
+
+    def counters(self, prefix: str) -> dict[str, int]:
+        """Give every counter whose name begins with ``prefix``."""
+
     def version(self) -> int:
         """A number that changes when another connection changes the queue; cheap enough to ask every few ms."""
 

@@ -3,7 +3,7 @@
 import os
 import random as random_module
 import time
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -284,6 +284,12 @@ class SQLiteQueue(SettleOneByOne):
 
     def counter(self, name: str) -> int:
         return counters.get_counter(self._database, name)
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        counters.count_all(self._database, counts)
+
+    def counters(self, prefix: str) -> dict[str, int]:
+        return counters.list_counters(self._database, prefix)
 
     def version(self) -> int:
         ((version,),) = self._database.execute(_DATA_VERSION)

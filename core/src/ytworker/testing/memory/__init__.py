@@ -3,7 +3,7 @@
 
 import random
 import time
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
@@ -276,6 +276,15 @@ class MemoryQueue(SettleOneByOne):
     def counter(self, name: str) -> int:
         with self._read() as store:
             return store.counters.get(name, 0)
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        with self._write() as transaction:
+            for name, number in counts.items():
+                transaction.count(name, number)
+
+    def counters(self, prefix: str) -> dict[str, int]:
+        with self._read() as store:
+            return {name: value for name, value in sorted(store.counters.items()) if name.startswith(prefix)}
 
     def version(self) -> int:
         with self._read() as store:

@@ -91,6 +91,15 @@ class LookingTests(Suite):
         for name in ("stale_writes", "rescued", "parked", "unknown"):
             assert queue.counter(name) == 0
 
+    def test_counters_of_callers_rise_and_are_found_by_their_beginning(self, queue: TaskQueue) -> None:
+        queue.count({"jobs|demo|ok": 2, "jobs|demo|dead": 1, "errors|demo|bug": 1})
+        queue.count({"jobs|demo|ok": 3})
+        queue.count({})
+        assert queue.counters("jobs|") == {"jobs|demo|dead": 1, "jobs|demo|ok": 5}
+        assert queue.counters("jobs|demo|o") == {"jobs|demo|ok": 5}
+        assert queue.counters("jobs|%") == {}
+        assert queue.counter("errors|demo|bug") == 1
+
 
 class FilterTests(Suite):
     """Which tasks a filter lets through."""
