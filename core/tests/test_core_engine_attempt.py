@@ -1,6 +1,7 @@
 """One attempt: what a scrape may give and say, and what becomes of it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("body", "message"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_a_bug_with_one_retry(scrape: Any, queue: SQLiteQueue, body: str, message: str) -> None:
+def test_p3_what_is_wrong_is_a_bug_with_one_retry(scrape: Any, queue: SQLiteQueue, body: str, message: str) -> None:
     done = scrape(body)
     assert (done.task.state, done.task.attempt) == (TaskStatus.DEAD, 2)
     assert failed(done).error_class is ErrorClass.BUG
@@ -580,11 +581,60 @@ def test_parameters_of_a_follow_up_raise_what_the_contract_says(scrape: Any, zoo
     assert zoo.seen("demo_plugin") == [("demo", 2)]
 
 
-def test_follow_ups_are_bounded(scrape: Any, queue: SQLiteQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_q3_follow_ups_are_bounded(scrape: Any, queue: SQLiteQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "MAX_FOLLOW_UPS", 3)
     done = scrape("for n in range(5):\n    context.enqueue('demo', {}, priority=1)\nreturn []", max_attempts=1)
     assert "at most 3 follow-up tasks" in failed(done).message
     assert sum(queue.counts().values()) == 1  # and a failed attempt leaves none behind
+
+
+def test_q3_a_task_that_enqueues_itself_comes_to_an_end(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "MAX_DEPTH", 3)
+    zoo.worker("demo", "context.enqueue('demo', {})\nreturn []")
+    service = make_service()
+    service.enqueue("demo", {})
+    assert service.run(until_empty=True) == 4
+    last, *others = queue.tasks(TaskFilter())
+    assert [task.depth for task in (last, *others)] == [3, 2, 1, 0]
+    assert {task.state for task in others} == {TaskStatus.COMPLETED}
+    assert last.error is not None
+    assert (last.state, last.error.error_class) == (TaskStatus.DEAD, ErrorClass.INVALID)
+    assert "3 tasks led to this one" in last.error.message
+
+
+def test_q3_follow_ups_of_a_checkpoint_are_as_deep_as_those_of_the_end(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue
+) -> None:
+    ask = "context.enqueue('later', {})\n"
+    zoo.worker("demo", f"{ask}context.checkpoint.save(1)\n{ask}return []")
+    zoo.worker("later")
+    service = make_service()
+    service.scrape(replace(service.check("demo", {}), depth=7))
+    assert [task.depth for task in queue.tasks(TaskFilter(types=["later"]))] == [8, 8]
+
+
+def test_q3_a_scrape_that_enqueues_without_an_end_is_bounded_in_memory(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "MAX_BYTES", 10_000)
+    body = """
+    for n in range(200):
+        try:
+            context.enqueue("later", {"text": "x" * 1_000})
+        except Exception as error:
+            seen.append(str(error))
+    return []
+    """
+    zoo.worker("demo", body)
+    extra = "class P(BaseModel):\n    text: str\n@hookimpl\ndef get_parameters(): return P"
+    zoo.worker("later", extra=extra, imported="from pydantic import BaseModel")
+    service = make_service()
+    service.scrape(service.check("demo", {}))
+    assert queue.counts()[TaskStatus.QUEUED] == 9
+    (told,) = set(zoo.seen("demo_plugin"))
+    assert "call context.checkpoint.save(...) now and then: it stores both" in told
 
 
 def test_a_scrape_may_ask_to_wait(scrape: Any, queue: SQLiteQueue, clock: FakeClock) -> None:

@@ -429,7 +429,7 @@ def test_every_look_ends_a_cancelled_task(zoo: Zoo, make_service: MakeService, c
     assert service.task(1).state is TaskStatus.CANCELLED
 
 
-def test_a_scrape_that_never_looks_stores_nothing_once_it_is_cancelled(zoo: Zoo, make_service: MakeService) -> None:
+def test_p3_items_that_come_after_a_cancellation_are_not_stored(zoo: Zoo, make_service: MakeService) -> None:
     module = zoo.worker("demo", f"hooks[0](context.task.id)\n{ONE_ITEM}", extra="hooks = []")
     service = make_service()
     service.enqueue("demo", {})

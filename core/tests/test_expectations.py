@@ -178,6 +178,15 @@ def test_r7_r8_an_answer_that_is_odd_as_a_whole_is_tried_once_more_and_then_dead
     assert [each.error.fingerprint for each in queue.attempts(done.task.id)] == [done.error.fingerprint] * 2
 
 
+def test_p3_items_of_another_source_than_expected_touch_nobody_elses(scrape: Any, queue: SQLiteQueue) -> None:
+    foreign = MIXED_UP.replace("'source': 's'", "'source': 'other'").replace("UC2", "UC1")
+    own = "context.expect(identity={'source': 's'})\n" + GOODS.format(9).replace("range(9)", "range(1, 9)")
+    done = scrape(foreign, own + foreign.replace("'title': 'other'", "'title': 'overwritten'"))
+    assert done.task.state is TaskStatus.COMPLETED
+    assert titles(queue, source="other") == ["other"]
+    assert titles(queue, suspect=True, task_id=done.task.id) == ["overwritten"]
+
+
 def test_drift_takes_the_good_items_with_it(scrape: Any, queue: SQLiteQueue) -> None:
     done = scrape(EXPECT + GOODS.format(2) + BAD * 2, max_attempts=1)
     assert done.task.state is TaskStatus.DEAD

@@ -144,6 +144,7 @@ class NewTask:
         timeout_seconds: How long one attempt may take.
         unique: For how long the key keeps others out.
         on_conflict: What becomes of a task that has the key already. A task that is being worked on is never changed.
+        depth: How many tasks led to this one, each as the follow-up of the one before.
     """
 
     type: str
@@ -155,6 +156,7 @@ class NewTask:
     timeout_seconds: float = 900.0
     unique: UniqueWhile = UniqueWhile.LIVE
     on_conflict: OnConflict = OnConflict.KEEP
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,7 @@ class Task:
         outcome: How it completed, else None.
         error: Its latest failure, else None.
         reason: Why it waits (a deferral), else None.
+        depth: How many tasks led to this one, each as the follow-up of the one before.
     """
 
     id: int
@@ -196,6 +199,7 @@ class Task:
     outcome: Outcome | None = None
     error: ErrorInfo | None = None
     reason: str | None = None
+    depth: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Give the stable JSON shape of ``tasks list`` and ``dead list``."""

@@ -296,6 +296,7 @@ class Service(Tending):
             recycle_after_tasks=values.recycle_after_tasks,
             recycle_rss_mb=values.recycle_rss_mb,
             grace_seconds=values.grace_seconds,
+            max_processes=values.max_processes,
         )
 
     def _make_ready(self, order: ClaimingStrategy) -> None:

@@ -186,6 +186,13 @@ class Settings(BaseSettings):
         description="How much memory one child process may allocate, in megabytes; more is a MemoryError, and the task "
         "is tried again later. 0 is without limit.",
     )
+    max_processes: int = Field(
+        default=32,
+        ge=0,
+        le=100_000,
+        description="How many processes that a plugin started may run at a time in one child process, on Linux; more "
+        "end the attempt, and the task is tried again later. 0 is without limit.",
+    )
     recycle_after_tasks: int = Field(
         default=500, ge=1, le=1_000_000, description="After how many tasks a child process makes room for a fresh one."
     )

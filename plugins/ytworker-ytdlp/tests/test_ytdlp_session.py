@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +20,7 @@ from ytworker_ytdlp.throttle import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ytworker_ytdlp.testing import FakeYouTube
 
@@ -371,40 +369,3 @@ NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 )
 def test_r10_retry_after(header: str | None, seconds: float | None) -> None:
     assert retry_after(header, NOW) == seconds
-
-
-HOLDER = """
-import os, pathlib, signal, sys
-from ytworker_ytdlp import YtdlpSettings
-from ytworker_ytdlp.session import client_for
-client = client_for(YtdlpSettings(cookie_file=pathlib.Path(sys.argv[1]), proxy=""))
-assert [cookie.value for cookie in client.cookiejar if cookie.name == "LOGIN_INFO"] == [sys.argv[2]]
-client.save_cookies()
-for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
-    try: target = os.readlink(f"/proc/self/fd/{number}")
-    except OSError: continue
-    assert not target.startswith(sys.argv[3]), f"{target} is open"
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_s3_no_copy_of_the_cookies_is_ever_on_disk(tmp_path: Path) -> None:
-    canary = "k4n4r13nv0g3l"
-    file = tmp_path / "cookies.txt"
-    file.write_text(f"# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t0\tLOGIN_INFO\t{canary}\n", "utf-8")
-    before = file.read_bytes()
-    folders = {name: str(tmp_path / name) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
-    for folder in folders.values():
-        Path(folder).mkdir()
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", HOLDER, str(file), canary, str(tmp_path)],
-        env={**os.environ, **folders},
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert canary.encode() not in done.stdout + done.stderr
-    holding = [each for each in tmp_path.rglob("*") if each.is_file() and canary.encode() in each.read_bytes()]
-    assert holding == [file]
-    assert file.read_bytes() == before

@@ -19,6 +19,8 @@ MAX_ITEMS = 10_000
 MAX_BYTES = 64 << 20
 MAX_CHECKPOINT_BYTES = 1 << 20
 MAX_FOLLOW_UPS = 1_000
+MAX_DEPTH = 100
+"""How many tasks may follow each other, each enqueued by the one before: one that enqueues itself would never end."""
 _PROGRESS_INTERVAL: Microseconds = SECOND
 _HOLDS_INTERVAL: Microseconds = SECOND
 PLACE_PATIENCE: Microseconds = 600 * SECOND
@@ -276,6 +278,9 @@ class Attempt:
         self._asked_for += 1
         if self._asked_for > MAX_FOLLOW_UPS:
             return {"error": f"one attempt may enqueue at most {MAX_FOLLOW_UPS} follow-up tasks"}
+        if self._claim.task.depth >= MAX_DEPTH:
+            chain = f"{MAX_DEPTH} tasks led to this one, each enqueued by the one before, and it enqueues one more"
+            return {"error": f"{chain}. Look for a task type that enqueues itself without an end"}
         problems = list(message.get("problems", ()))
         try:
             task = self._deps.check(message["type"], message["params"], **message["options"])
@@ -285,7 +290,11 @@ class Attempt:
             return {"error": str(error)}
         if problems:
             return {"type": message["type"], "problems": problems}
-        self._follow_ups.append(task)
+        self._bytes += len(json.dumps(task.params))
+        if self._bytes > MAX_BYTES:
+            limit = f"follow-up tasks and items took more than {MAX_BYTES >> 20} MiB between two checkpoints"
+            return {"error": f"{limit}; call context.checkpoint.save(...) now and then: it stores both"}
+        self._follow_ups.append(replace(task, depth=self._claim.task.depth + 1))
         return {}
 
     def _doubt(self, message: Message) -> Message:

@@ -185,9 +185,7 @@ def describe(code: int) -> str:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    return f"was killed by {name}" + (
-        " (out of memory, too many processes, or by hand)" if -code == signal.SIGKILL else ""
-    )
+    return f"was killed by {name}" + (" (out of memory, or by hand)" if -code == signal.SIGKILL else "")
 
 
 def _error(message: str) -> "ChildrenError":

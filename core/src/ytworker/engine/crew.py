@@ -6,12 +6,14 @@ Nothing here waits but :meth:`Crew.turn`, and nothing here runs a plugin.
 import logging
 import selectors
 import socket
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from ytworker.engine.attempt import Attempt, AttemptDeps
 from ytworker.engine.channel import Channel, LineTooLongError
 from ytworker.engine.children import ForkServer
+from ytworker.engine.descendants import has_too_many, too_many
 from ytworker.engine.gate import Gate
 from ytworker.engine.hearing import Learn, NonsenseError, crashed, hear, nonsense
 from ytworker.engine.member import Ended, Limits, Member
@@ -20,6 +22,9 @@ from ytworker.model import Claim, ErrorInfo
 from ytworker.queue import Waker
 
 log = logging.getLogger(__name__)
+
+COUNT_SECONDS = 0.25
+"""How often the processes that children started are counted, at least while a task runs: a fork bomb doubles fast."""
 
 
 class _Share:
@@ -75,6 +80,7 @@ class Crew:
         self._ended: list[Ended] = []
         self._alarm: socket.socket | None = None
         self._waker: Waker | None = None
+        self._counted_at = 0.0
         self.woken = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(server, selectors.EVENT_READ)
@@ -142,8 +148,7 @@ class Crew:
             StoreError: The queue cannot be written.
             ChildrenError: No children can be had any more.
         """
-        waits = [0.0] if self._server.has_news else [member.patience() for member in self._members.values()]
-        ready = self._selector.select(min([seconds, *waits]))
+        ready = self._selector.select(min([seconds, *self._waits()]))
         for key, events in ready:
             if isinstance(key.data, Member):
                 self._serve(key.data, events)
@@ -220,12 +225,28 @@ class Crew:
         self._give_back(member.let_go())
 
     def _look_after(self) -> None:
-        """Take back what waits behind a long task, and kill what does not stop."""
+        """Take back what waits behind a long task, and kill what does not stop or multiplies."""
         for member in self._members.values():
             if member.keeps_waiting:
                 self._take_back(member)
             if member.is_overdue():
                 self._stop(member)
+        if time.monotonic() - self._counted_at >= COUNT_SECONDS:
+            self._counted_at = time.monotonic()
+            self._count_processes()
+
+    def _count_processes(self) -> None:
+        most = self._limits.max_processes
+        for member in self._members.values():
+            if not member.killed and has_too_many(member.pid, most):
+                log.warning("a plugin had started more than %d processes: they are killed with its own", most)
+                self._kill(member, too_many(most))
+
+    def _waits(self) -> list[float]:
+        if self._server.has_news:
+            return [0.0]
+        count = [COUNT_SECONDS] if self._limits.max_processes and self.holds else []
+        return [*count, *(member.patience() for member in self._members.values())]
 
     def _stop(self, member: Member) -> None:
         running = member.running

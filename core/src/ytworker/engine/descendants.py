@@ -1,97 +1,45 @@
-"""What children of the fork server have started themselves: found wherever it hides, counted, and killed.
+"""How many processes a child has started, directly or through others; only Linux tells.
 
-A process that leaves its group with ``setsid`` and loses its parent would belong to nobody. On Linux the fork server
-inherits such orphans (``PR_SET_CHILD_SUBREAPER``, prctl(2)); on other systems they escape.
+``RLIMIT_NPROC`` is no way to bound that: it counts all processes of a user, and binds no root.
 """
 
-import contextlib
-import os
-import signal
-from collections import Counter
-from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from contextlib import suppress
+from pathlib import Path
 
-MOST = 256
-"""Processes of one child. ``RLIMIT_NPROC`` cannot say that: it counts all of a user's, and root's not at all."""
-_PR_SET_CHILD_SUBREAPER = 36
-_PROC = "/proc"
+from ytworker.engine.forkserver import children_of
+from ytworker.model import ErrorClass, ErrorInfo
 
 
-class Process(NamedTuple):
-    """A line of the process table; ``dead`` is one that nobody has buried yet."""
-
-    pid: int
-    parent: int
-    group: int
-    dead: bool
-
-
-def adopt() -> bool:
-    """Become the parent of every orphan below this process; False where the system cannot do that."""
-    import ctypes  # noqa: PLC0415 - only the fork server needs it, once
-
-    if not os.path.isdir(f"{_PROC}/self"):  # noqa: PTH112 - they could not be buried
+def has_too_many(pid: int, most: int) -> bool:
+    """Tell whether more than ``most`` processes that descend from this one run; 0 is without limit."""
+    if not most:
         return False
-    with contextlib.suppress(OSError, AttributeError):
-        return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+    found = _descendants(pid)
+    # Those that ended and wait for their burial use nothing; to look at each is only worth it where it may matter.
+    return len(found) > most and sum(map(_runs, found)) > most
+
+
+def too_many(most: int) -> ErrorInfo:
+    """Say why a child that has started too many has to die."""
+    return ErrorInfo(
+        error_class=ErrorClass.RESOURCE,
+        type="ytworker.TooManyProcesses",
+        message=f"the plugin had started more than {most} processes, so they were killed together with its own. It "
+        "should start fewer at a time and wait for them; max_processes allows more",
+        fingerprint="processes",
+    )
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    generation = [pid]
+    while generation:
+        generation = [child for parent in generation for child in children_of(parent)]
+        found += generation
+    return found
+
+
+def _runs(pid: int) -> bool:
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] != "Z"
     return False
-
-
-def table() -> list[Process]:
-    """Give all processes; none where the system has no ``/proc``."""
-    return [process for process in map(_read, _numbers()) if process is not None]
-
-
-def crowded() -> bool:
-    """Tell whether one child may have too many processes; much cheaper than a look at all of them."""
-    return sum(1 for _ in _numbers()) > MOST
-
-
-def inherited(processes: Collection[Process], children: Collection[int]) -> list[Process]:
-    """Give what this process did not start and yet is the parent of."""
-    own = os.getpid()
-    return [each for each in processes if each.parent == own and each.pid not in children]
-
-
-def crowds(processes: Collection[Process], children: Collection[int]) -> list[int]:
-    """Name the children with more than :data:`MOST` processes below them or in their groups."""
-    known = {each.pid: each for each in processes}
-    counts = Counter(_owner(each, known, children) for each in processes)
-    return [pid for pid, count in counts.items() if pid and count > MOST]
-
-
-def end(processes: Collection[Process]) -> None:
-    """Kill what lives, and bury what is dead, of one's own children."""
-    for each in processes:
-        with contextlib.suppress(OSError):
-            if each.dead:
-                os.waitpid(each.pid, os.WNOHANG)
-            else:
-                os.kill(each.pid, signal.SIGKILL)
-
-
-def _owner(process: Process, known: dict[int, Process], children: Collection[int]) -> int:
-    """Find the child that a process comes from; 0 for one that comes from none."""
-    current: Process | None = process
-    for _ in known:  # the table is no snapshot: it might hold a circle
-        if current is None:
-            break
-        for each in (current.pid, current.group):
-            if each in children:
-                return each
-        current = known.get(current.parent)
-    return 0
-
-
-def _numbers() -> Iterator[int]:
-    with contextlib.suppress(OSError):
-        yield from (int(name) for name in os.listdir(_PROC) if name.isdigit())  # noqa: PTH208 - it is looked at often
-
-
-def _read(pid: int) -> Process | None:
-    try:
-        with open(f"{_PROC}/{pid}/stat", "rb") as file:  # noqa: PTH123
-            state, parent, group = file.read().rpartition(b")")[2].split()[:3]  # the name before may hold anything
-    except (OSError, ValueError):  # it has gone
-        return None
-    return Process(pid, int(parent), int(group), state in b"ZX")

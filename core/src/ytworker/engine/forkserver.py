@@ -3,8 +3,10 @@
 It runs as a script, beside the worker and never inside it: ``python -P forkserver.py``, its life-line on descriptor 0.
 The life-line carries requests of five bytes from the worker (``F``: fork, with the child's ends of its sockets beside
 it; ``K``: kill the group of a process) and reports of nine bytes to it (``S``: started, ``E``: could not start,
-``X``: ended). When it ends, the worker is gone, however it went: every group is killed, and on Linux whatever has left
-its group, too.
+``X``: ended). When it ends, the worker is gone, however it went: every group is killed.
+
+A process may leave its group, and its parent may die. On Linux it then becomes a child of the child that it came from
+(each of them is a subreaper, see prctl(2)), and when that ends, of this server, which kills what it did not start.
 
 ``multiprocessing`` has a fork server, too. Its children import the main module again, and they inherit the life-line:
 after a ``kill -9`` of the worker a child that hangs lives on, and keeps the server alive with it.
@@ -21,7 +23,8 @@ import struct
 import sys
 import time
 import traceback
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import NoReturn
 
 REQUEST = struct.Struct("!cI")
 REPORT = struct.Struct("!cII")
@@ -29,11 +32,12 @@ LENGTH = struct.Struct("!I")
 FORK, KILL = b"F", b"K"
 STARTED, REFUSED, ENDED = b"S", b"E", b"X"
 MOST_ENDS = 2
-LOOK_SECONDS = 0.5
-"""How long a child may multiply unseen."""
-LAST_SECONDS = 5.0
 CRASHED = 70
 """The exit code of a child whose own code, not that of a plugin, has failed: EX_SOFTWARE."""
+PARTING_SECONDS = 5.0
+"""How long the server waits at the end for what it has killed; who cannot be killed must not keep a worker alive."""
+_SET_CHILD_SUBREAPER = 36
+"""PR_SET_CHILD_SUBREAPER of <linux/prctl.h>."""
 _OURS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -42,12 +46,10 @@ class Server:
 
     Args:
         lifeline: Its end means that the worker is gone.
-        descendants: The module of that name, which cannot be imported before the worker has told where it is.
     """
 
-    def __init__(self, lifeline: socket.socket, descendants: Any) -> None:
+    def __init__(self, lifeline: socket.socket) -> None:
         self._lifeline = lifeline
-        self._descendants = descendants
         self._living: set[int] = set()
         self._bell, self._rope = socket.socketpair()
         self._rope.setblocking(False)
@@ -58,22 +60,25 @@ class Server:
         signal.set_wakeup_fd(self._rope.fileno(), warn_on_full_buffer=False)
         try:
             while True:
-                ready, _, _ = select.select(
-                    [self._lifeline, self._bell], [], [], LOOK_SECONDS if self._living else None
-                )
+                ready, _, _ = select.select([self._lifeline, self._bell], [], [])
                 if self._bell in ready:
                     self._bell.recv(4096)
                     self._bury()
-                if self._bell in ready or (not ready and self._descendants.crowded()):
-                    self._look_around()
                 if self._lifeline in ready and not self._obey():
                     return
         except OSError:  # the life-line broke
             return
         finally:
-            for pid in self._living:
-                kill_group(pid)
-            self._leave_nothing()
+            self._kill_all()
+
+    def _kill_all(self) -> None:
+        for pid in self._living:
+            kill_group(pid)
+        self._living.clear()
+        until = time.monotonic() + PARTING_SECONDS
+        while self._kill_strangers() and time.monotonic() < until:
+            if select.select([self._bell], [], [], 0.01)[0]:
+                self._bell.recv(4096)
 
     def _obey(self) -> bool:
         request, descriptors, _, _ = socket.recv_fds(self._lifeline, REQUEST.size, MOST_ENDS)
@@ -103,6 +108,7 @@ class Server:
         code = CRASHED
         try:
             os.setsid()
+            adopt_orphans()
             signal.set_wakeup_fd(-1)
             for number in (*_OURS, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
@@ -125,23 +131,16 @@ class Server:
                 _, status = os.waitpid(pid, 0)
                 self._living.discard(pid)
                 self._report(ENDED, pid, status)
+        self._kill_strangers()
 
-    def _look_around(self) -> None:
-        """Kill what has left its group and lost its parent, and children with too many processes."""
-        found = self._descendants
-        processes = found.table()
-        for pid in found.crowds(processes, self._living):
-            kill_group(pid)
-        inherited = found.inherited(processes, self._living)
-        found.end([each for each in inherited if each.dead or each.group not in self._living])
-
-    def _leave_nothing(self) -> None:
-        """Kill what is left until nothing is: each that dies may leave us its own."""
-        deadline = time.monotonic() + LAST_SECONDS  # one that hangs in the kernel is not to hold us
-        while (left := self._descendants.inherited(self._descendants.table(), ())) and time.monotonic() < deadline:
-            self._descendants.end(left)
-            if select.select([self._bell], [], [], LOOK_SECONDS / 10)[0]:
-                self._bell.recv(4096)
+    def _kill_strangers(self) -> bool:
+        """Kill what children that ended have left to us; True while there is any, whose death rings the bell again."""
+        strangers = [pid for pid in children_of(os.getpid()) if pid not in self._living]
+        for pid in strangers:
+            with contextlib.suppress(OSError):
+                if os.waitpid(pid, os.WNOHANG) == (0, 0):  # else it is buried, and its number may be another's
+                    os.kill(pid, signal.SIGKILL)
+        return bool(strangers)
 
     def _report(self, what: bytes, pid: int, number: int) -> None:
         self._lifeline.sendall(REPORT.pack(what, pid, number))
@@ -152,6 +151,23 @@ def kill_group(pid: int) -> None:
     for kill in (os.kill, os.killpg):
         with contextlib.suppress(OSError):
             kill(pid, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends; only Linux can do that."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes  # noqa: PLC0415 - only there
+
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children_of(pid: int) -> list[int]:
+    """Give the processes whose parent this one is, those that ended and were not buried included; Linux tells."""
+    found: list[int] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, file.read_text("ascii").split())
+    return found
 
 
 def _has_ended(pid: int) -> bool:
@@ -187,11 +203,11 @@ def main() -> None:
         return
     (length,) = LENGTH.unpack(head)
     sys.path[:] = json.loads(lifeline.recv(length, socket.MSG_WAITALL))  # plugins are where the worker finds them
-    from ytworker.engine import descendants  # noqa: PLC0415
+    import ytworker.engine.child  # noqa: F401, PLC0415 - every child has it at once, and shares the memory
 
-    descendants.adopt()
+    adopt_orphans()
     gc.freeze()
-    Server(lifeline, descendants).serve()
+    Server(lifeline).serve()
 
 
 if __name__ == "__main__":

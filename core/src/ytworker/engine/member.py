@@ -29,12 +29,14 @@ class Limits:
         recycle_after_tasks: After so many tasks a child makes room for a fresh one.
         recycle_rss_mb: And as soon as it holds so many megabytes after a task; 0 is never.
         grace_seconds: How long a task that should stop may take to do so before its child is killed.
+        max_processes: How many processes a child may have started that still run; 0 is without limit.
     """
 
     memory_mb: int = 1024
     recycle_after_tasks: int = 500
     recycle_rss_mb: int = 300
     grace_seconds: float = 10.0
+    max_processes: int = 32
 
 
 @dataclass(frozen=True, slots=True)

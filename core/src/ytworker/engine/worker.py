@@ -15,7 +15,7 @@ from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
 from ytworker.engine.telling import tell_claim, tell_late, tell_result
-from ytworker.errors import StoreError, UnstorableError
+from ytworker.errors import PayloadError, StoreError, UnstorableError
 from ytworker.logs import LogEvent, event
 from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Microseconds, TaskResult
 from ytworker.queue import (
@@ -71,7 +71,7 @@ class WorkerDeps:
     random: Callable[[], float] = random.random
 
 
-REFUSALS = (UnstorableError, ValueError, TypeError, RecursionError)
+REFUSALS = (UnstorableError, PayloadError, ValueError, TypeError, RecursionError)
 """A store refuses what it was given, and always will; other endings in the same transaction are innocent."""
 
 
@@ -145,7 +145,7 @@ class BaseWorker(ABC):
         try:
             stale = self._deps.queue.settle([ending]).stale
         except REFUSALS as error:
-            result = replace(result, success=False, data=(), follow_ups=(), error=_refused(error))
+            result = _refused(result, error)
             ending, decision = self.ending_of(claim, result)
             stale = self._deps.queue.settle([ending]).stale
         self.was_settled(claim, result, decision, late=bool(stale))
@@ -269,13 +269,15 @@ class BaseWorker(ABC):
         return self._deps.clock() + round(seconds * SECOND)
 
 
-def _refused(error: Exception) -> ErrorInfo:
-    return ErrorInfo(
+def _refused(result: TaskResult, error: Exception) -> TaskResult:
+    """Give what is left of a result: whatever it carried may be what was refused."""
+    info = ErrorInfo(
         error_class=ErrorClass.BUG,
         type="ytworker.UnstorableError",
         message=f"what the plugin gave cannot be stored: {redact(str(error))}; report this to its authors",
         fingerprint="unstorable",
     )
+    return TaskResult(success=False, error=info, earlier=result.earlier, plugin_version=result.plugin_version)
 
 
 def _went_back(result: TaskResult, decision: Decision | None) -> bool:

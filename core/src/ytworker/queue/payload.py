@@ -24,18 +24,20 @@ def encode_task(task: NewTask) -> str:
     """Check a task at the last door before the store, and write its parameters as JSON.
 
     Raises:
-        PayloadError: As :func:`encode_params`, or its priority or number of attempts makes no sense.
+        PayloadError: As :func:`encode_params`, or one of its numbers makes no sense.
     """
     priority: Any = task.priority  # nobody has checked what stands in it
     max_attempts: Any = task.max_attempts
     run_at: Any = task.run_at
+    depth: Any = task.depth
     whole = isinstance(priority, int) and isinstance(max_attempts, int) and isinstance(run_at, int | None)
     fits = whole and 1 <= priority <= MAX_PRIORITY and 1 <= max_attempts < _TOO_LARGE and task.timeout_seconds > 0
+    fits = fits and isinstance(depth, int) and 0 <= depth < _TOO_LARGE
     if not (fits and (run_at is None or abs(run_at) < _TOO_LARGE)):
         msg = (
-            f"a task has a priority from 1 to {MAX_PRIORITY}, at least one attempt, more than 0 seconds for each and a "
-            f"time in whole microseconds; this one has {task.priority}, {task.max_attempts}, {task.timeout_seconds} "
-            f"and {task.run_at}"
+            f"a task has a priority from 1 to {MAX_PRIORITY}, at least one attempt, more than 0 seconds for each, a "
+            f"time in whole microseconds and a depth from 0 on; this one has {task.priority}, {task.max_attempts}, "
+            f"{task.timeout_seconds}, {task.run_at} and {task.depth}"
         )
         raise PayloadError(msg)
     return encode_params(task.params)

@@ -80,7 +80,8 @@ _NAME = "(SELECT name FROM task_type WHERE id = task.type)"
 _HELD = """
 (SELECT CAST(params AS BLOB) FROM body WHERE id = task.id),
 (SELECT max_attempts FROM body WHERE id = task.id), (SELECT timeout_seconds FROM body WHERE id = task.id),
-(SELECT created_at FROM body WHERE id = task.id), (SELECT key FROM body WHERE id = task.id)
+(SELECT created_at FROM body WHERE id = task.id), (SELECT key FROM body WHERE id = task.id),
+(SELECT depth FROM body WHERE id = task.id)
 """
 _RESIDUAL = "weight_key - (SELECT clock FROM task_type WHERE id = task.type)"
 _OFFERED = "SELECT 1 FROM claim_order WHERE name = ? AND filling AND complete"
@@ -295,7 +296,7 @@ def read_claims(database: Database, worker_id: int, rows: Sequence[Row], now: Mi
 
 
 def _claim_of(database: Database, worker_id: int, row: Row, now: Microseconds) -> Claim:
-    task_id, fence, attempt, priority, flags, _, name, text, max_attempts, timeout_seconds, created_at, key = row
+    task_id, fence, attempt, priority, flags, _, name, text, max_attempts, timeout_seconds, created_at, key, depth = row
     params = None if text is None else decode_json(text.decode())
     if not isinstance(params, dict):
         msg = "its parameters are gone" if text is None else "its parameters are no JSON object"
@@ -316,6 +317,7 @@ def _claim_of(database: Database, worker_id: int, row: Row, now: Microseconds) -
         created_at=created_at,
         started_at=now,
         key=key,
+        depth=depth,
     )
     return Claim(task, worker_id, fence)
 

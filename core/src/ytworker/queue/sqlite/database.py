@@ -154,10 +154,7 @@ class Database:
         """Run one statement for many rows, inside a transaction; texts must be :func:`storable`."""
         try:
             self._connection.executemany(sql, rows)
-        except _UNSTORABLE as error:
-            msg = f"{self.path}: a number or a text cannot be stored ({error})"
-            raise UnstorableError(msg) from error
-        except _DAMAGE as error:
+        except _FAILURES as error:
             raise self._in_words(error) from error
 
     def insert_many(self, sql: str, values: str, rows: Sequence[Row]) -> None:
@@ -223,13 +220,12 @@ class Database:
             ):
                 raise error
             return self._line.wait_for(partial(self._connection.execute, sql, values))
-        except _UNSTORABLE as final:
-            msg = f"{self.path}: a number or a text cannot be stored ({final})"
-            raise UnstorableError(msg) from final
-        except _DAMAGE as final:
+        except _FAILURES as final:
             raise self._in_words(final) from final
 
     def _in_words(self, error: Exception) -> StoreError:
+        if _is_unstorable(error):
+            return UnstorableError(f"{self.path}: a value cannot be stored ({error})")
         kind = SchemaError if _another_schema(error) else StoreError
         return kind(f"{self.path}: {_explain(error)}")
 
@@ -296,6 +292,13 @@ def _text(raw: bytes) -> str:
 def storable(value: Any) -> Any:
     """Give a value that SQLite takes: half a surrogate pair, from a text that was cut, becomes a question mark."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _is_unstorable(error: Exception) -> bool:
+    """Tell whether the values are to blame and not the file; a trigger that refuses speaks of the file."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_TRIGGER
+    return isinstance(error, _UNSTORABLE)
 
 
 def _another_schema(error: Exception) -> bool:

@@ -20,9 +20,9 @@ _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'body
 # OR FAIL, because SQLite otherwise keeps a copy of what a statement changes, to take back half of its rows. Here the
 # whole transaction is taken back.
 _ADD_BODIES = """
-INSERT OR FAIL INTO body (id, type, created_at, max_attempts, timeout_seconds, key, params) VALUES
+INSERT OR FAIL INTO body (id, type, created_at, max_attempts, timeout_seconds, key, params, depth) VALUES
 """
-_BODY = "(?, ?, ?, ?, ?, ?, ?)"
+_BODY = "(?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_TASKS = """
 INSERT OR FAIL INTO task (id, type, status, priority, at, flags, rank, weight_key, claimed_at, reserve) VALUES
 """
@@ -148,7 +148,7 @@ class _Bulk:
             self.holders[number, key] = task_id
             self.keys.append((number, key, task_id))
             flags = _UNIQUE_FLAGS[task.unique]
-        self.bodies.append((task_id, number, now, task.max_attempts, task.timeout_seconds, key, text))
+        self.bodies.append((task_id, number, now, task.max_attempts, task.timeout_seconds, key, text, task.depth))
         if run_at is not None and run_at > now:
             kind.scheduled += 1
             self.rows.append((task_id, number, 2, priority, run_at, flags, None, None, run_at))

@@ -218,6 +218,7 @@ _FOUR_ORDERS = (
 )
 
 _BUDGETS = (
+    "ALTER TABLE body ADD COLUMN depth INTEGER NOT NULL DEFAULT 0",
     # Named anew because whoever knows nothing of the budgets must not go on asking: each process paced itself before.
     "ALTER TABLE source RENAME TO source_rest",
     # `full_at` is when the token bucket is full again, `asked_at` the latest moment that was seen, `requests` how many

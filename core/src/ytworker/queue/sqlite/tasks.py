@@ -19,7 +19,7 @@ _FIRST_IN_LINE = 256
 _ERROR = "class, type, message, traceback, fingerprint, retry_after, source"
 _SELECT = """
 SELECT s.id, t.name, s.status, CAST(b.params AS BLOB), s.priority, s.attempt, b.max_attempts, b.timeout_seconds,
-       b.created_at, s.at, b.key, s.outcome, r.reason,
+       b.created_at, s.at, b.key, s.outcome, b.depth, r.reason,
        e.class, e.type, e.message, e.traceback, e.fingerprint, e.retry_after, e.source
 """
 _FROM = """
@@ -131,9 +131,24 @@ def _any(values: Collection[Any] | None) -> str | None:
 
 def _task(row: Row) -> Task:
     (
-        (task_id, name, code, params, priority, attempt, max_attempts, timeout, created_at, at, key, outcome, reason),
+        (
+            task_id,
+            name,
+            code,
+            params,
+            priority,
+            attempt,
+            max_attempts,
+            timeout,
+            created_at,
+            at,
+            key,
+            outcome,
+            depth,
+            reason,
+        ),
         error,
-    ) = (row[:13], row[13:])
+    ) = (row[:14], row[14:])
     status = STATUSES.get(code, TaskStatus.DEAD)
     odd = None if code in STATUSES else f"its state is {code}, which this version does not know; it is left alone"
     readable, known = _params(params)
@@ -155,6 +170,7 @@ def _task(row: Row) -> Task:
         error=None if error[0] is None else _error(error),
         reason=odd
         or ((reason if status in {TaskStatus.QUEUED, TaskStatus.SCHEDULED} else None) if readable else _LOST),
+        depth=depth or 0,
     )
 
 

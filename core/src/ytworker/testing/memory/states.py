@@ -118,6 +118,7 @@ def view(task: StoredTask) -> Task:
         outcome=task.outcome,
         error=task.errors[-1].error if task.errors else None,
         reason=problem_of(task) or task.reason,
+        depth=task.depth,
     )
 
 

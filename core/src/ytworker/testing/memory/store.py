@@ -44,6 +44,7 @@ class StoredTask:
     created_at: Microseconds
     state: TaskStatus
     at: Microseconds
+    depth: int = 0
     attempt: int = 0
     fence: int = 0
     owner: int | None = None

@@ -35,6 +35,7 @@ def enqueue(transaction: Transaction, task: NewTask) -> Enqueued:
         created_at=transaction.now,
         state=TaskStatus.SCHEDULED if later else TaskStatus.QUEUED,
         at=transaction.now,
+        depth=task.depth,
     )
     let_wait(transaction, stored, "enqueued", state=stored.state, at=task.run_at if later else None)
     return Enqueued(number, created=True)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from ytworker.errors import PayloadError
-from ytworker.model import Claim, TaskStatus
-from ytworker.queue import Enqueued, TaskQueue
+from ytworker.model import Claim, Outcome, TaskStatus
+from ytworker.queue import Enqueued, TaskFilter, TaskQueue
 from ytworker.queue.payload import MAX_DEPTH, MAX_PARAMS_BYTES
 from ytworker.testing.clock import FakeClock
-from ytworker.testing.queue_conformance.base import NOBODY, Suite, ids, later, new, put, take, take_one
+from ytworker.testing.queue_conformance.base import FAILURE, NOBODY, Suite, ids, later, new, put, take, take_one
 
 HOSTILE = "'; DROP TABLE state; --%\"\\" + "ü" * 300
 LARGEST = "y" * (MAX_PARAMS_BYTES - len('{"x": ""}'))
@@ -42,6 +42,17 @@ class EnqueueingTests(Suite):
         assert (task.state, task.created_at) == (TaskStatus.QUEUED, clock())
         assert (task.run_at, task.started_at, task.finished_at) == (None, None, None)
         assert (task.outcome, task.error, task.reason) == (None, None, None)
+
+    def test_q3_the_depth_of_a_task_stays_with_it_whatever_happens(self, queue: TaskQueue, worker: int) -> None:
+        (enqueued,) = queue.enqueue([new(depth=7, max_attempts=1)])
+        assert queue.get(enqueued.id).depth == 7
+        for _ in range(2):
+            claim = take_one(queue, worker)
+            assert claim.task.depth == 7
+            queue.fail(claim, FAILURE, retry_at=None)
+            assert queue.requeue(TaskFilter(ids=[enqueued.id])).count == 1
+        queue.finish(take_one(queue, worker), [], Outcome.EMPTY, follow_ups=[new("after", depth=8)])
+        assert [task.depth for task in queue.tasks(TaskFilter())] == [8, 7]
 
     def test_tasks_get_rising_ids_in_their_order(self, queue: TaskQueue) -> None:
         numbers = put(queue, *(new(str(n)) for n in range(5)))
@@ -132,6 +143,7 @@ class EnqueueingTests(Suite):
             {"max_attempts": 0},
             {"max_attempts": 2**63},
             {"timeout_seconds": 0},
+            {"depth": -1},
             {"timeout_seconds": float("nan")},
             {"run_at": 2**63},
             {"run_at": 1.5},
