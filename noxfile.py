@@ -115,7 +115,7 @@ def alone(session: nox.Session, member: str) -> None:
 def wheels(session: nox.Session) -> None:
     """Build every distribution, and use each from its wheel in a fresh environment, as its users do."""
     session.install(*BUILD_TOOLS)
-    session.run("python", "-m", "pytest", "tests/packaging", *session.posargs)
+    session.run("python", "-m", "pytest", "--confcutdir=tests/packaging", "tests/packaging", *session.posargs)
 
 
 @nox.session

@@ -1,5 +1,12 @@
 """The digest: titles come from outside, so nothing in them is markup."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
+from typer.testing import CliRunner
+
+import ytworker
+from ytworker_digest import app
 from ytworker_digest.command import markdown
 
 
@@ -21,6 +28,10 @@ def test_an_address_that_would_end_the_link_is_left_out() -> None:
 
 
 def test_the_command_is_what_the_entry_point_names() -> None:
-    from ytworker_digest import app
-
     assert [command.callback.__name__ for command in app.registered_commands if command.callback] == ["digest"]
+
+
+def test_the_command_reads_the_queue_that_the_program_opens(tmp_path: Path) -> None:
+    opener = SimpleNamespace(service=lambda: ytworker.open(f"sqlite:///{tmp_path}/queue.db"))
+    done = CliRunner().invoke(app, ["--top", "3"], obj=opener)
+    assert (done.exit_code, done.stdout) == (0, "# 0 ideas\n\n")
