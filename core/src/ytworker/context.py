@@ -128,7 +128,10 @@ class Budget:
         self.source = source
 
     def acquire(self, cost: int = 1) -> None:
-        """Wait until the source may be asked; call it before a request, or use :meth:`request` around it.
+        """Wait until the source may be asked; call it before a request.
+
+        Where the source may refuse, use :meth:`request` around it instead: after this call nothing keeps another
+        process from asking until the refusal is written down.
 
         Args:
             cost: How many requests follow.
