@@ -117,7 +117,8 @@ def test_after_a_bot_check_nobody_asks_again(online: Program, youtube: FakeYouTu
     work(online)
     asked = len(youtube.requests)
     (source,) = queue.sources()
-    assert source.error_class == "blocked"
+    assert (source.error_class, source.strikes) == ("blocked", 1)
+    assert sum(request.path == "/watch" for request in youtube.requests) == 1  # the place is held until the verdict
     assert {(state, attempt) for state, attempt, _ in waiting(online)} == {("scheduled", 0)}
     enqueue(online, 2)
     assert online("run", "--until-empty").returncode == 0

@@ -172,7 +172,7 @@ def _wait_for(youtube: FakeYouTube, fault: str) -> None:
 def test_a_scrape_that_is_killed_on_page_7_goes_on_from_its_checkpoint(online: Program, youtube: FakeYouTube) -> None:
     channel = youtube.add_channel("@Long", title="Long", videos=300)
     wanted = [video.id for video in channel.videos]
-    online.environment["YTWORKER_LEASE_SECONDS"] = "3"
+    online.environment["YTWORKER_LEASE_SECONDS"] = "8"
     params = ("--channel-url", "@Long", "--content", "videos", "--depth", "list", "--route", "tab", "--top-n", "300")
     assert online("enqueue", "channel_scrape", *params).returncode == 0
     youtube.fault("timeout", "browse.*continuation", after=5, seconds=60)

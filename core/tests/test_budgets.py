@@ -246,13 +246,15 @@ def test_a_paused_source_is_refused_under_the_settings_that_paused_it(
     assert budgets.acquire("youtube", 1, "old") == Granted(0)  # the cause may lie outside the settings
 
 
-def test_other_settings_resume_a_paused_source_for_good(
-    budgets: Budgets, clock: FakeClock, cool_down: Callable[..., None], queue: SQLiteQueue
+def test_a_pause_bars_its_own_settings_only_and_goes_on_for_them(
+    budgets: Budgets, clock: FakeClock, cool_down: Callable[..., None]
 ) -> None:
+    """If a look under other settings ended it, two workers that are both wrong would send each other on for ever."""
     cool_down(seconds=3600, paused_by="old", error_class=ErrorClass.CONFIG)
-    assert budgets.acquire("youtube", 1, "new") == Granted(0)
-    assert queue.source("youtube").paused_by is None
-    assert budgets.acquire("youtube", 1, "old") == Granted(0)
+    refused = Refused(clock() + HOUR, "youtube is paused: it asked us to")
+    for _ in range(2):
+        assert budgets.acquire("youtube", 1, "new") == Granted(0)
+        assert budgets.acquire("youtube", 1, "old") == refused
 
 
 def test_a_source_that_was_paused_by_hand_is_refused_whatever_the_settings_and_whoever_asks(

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -414,6 +415,41 @@ def test_a_paused_source_is_resumed_when_the_settings_change(
     assert "site is paused: wrong key" in (waits.reason or "")
     assert good.scrape(good.check("demo", {})).task.state is TaskStatus.COMPLETED
     assert queue.source("site").paused_by is None
+
+
+@pytest.mark.parametrize("kind", ["env", "file"])
+def test_a_secret_that_was_changed_where_a_setting_refers_to_counts_as_a_change_of_the_settings(
+    zoo: Zoo,
+    make_service: MakeService,
+    queue: SQLiteQueue,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    def put(secret: str) -> None:
+        monkeypatch.setenv("SOME_KEY", secret)
+        (tmp_path / "key").write_text(secret, "utf-8")
+
+    model = "from pydantic import BaseModel\nclass S(BaseModel):\n    key: str = ''\n"
+    model += "@hookimpl\ndef get_settings():\n    return {'demo': S}"
+    zoo.worker(
+        "demo",
+        "context.budget('site').acquire()\nif context.settings['demo'].key != 'the-right-key-4711':\n"
+        f"    raise ConfigError('wrong key', source='site')\n{ONE_ITEM}",
+        extra=model,
+    )
+    key = {"env": "env:SOME_KEY", "file": f"file:{tmp_path / 'key'}"}[kind]
+
+    def work() -> TaskStatus:
+        make_service(plugins={"demo": {"key": key}}).run(until_empty=True)
+        return queue.get(1).state
+
+    put("a-wrong-key")
+    make_service().enqueue("demo", {})
+    assert [work(), work()] == [TaskStatus.SCHEDULED] * 2
+    assert queue.usage()[0].requests == 1
+    put("the-right-key-4711")
+    assert work() is TaskStatus.COMPLETED
 
 
 def test_whoever_watches_is_told_of_a_long_wait_for_the_pace(zoo: Zoo, make_service: MakeService) -> None:

@@ -571,6 +571,26 @@ def test_what_a_scrape_warned_of_is_evidence(zoo: Zoo, make_service: MakeService
         assert ("warning: HTTP Error 503: busy" in attempt.error.traceback) is (name == "demo")
 
 
+def test_what_a_plugin_that_is_a_class_warned_of_with_its_own_logger_is_evidence(
+    zoo: Zoo, make_service: MakeService, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = """
+        from ytworker import *
+        class Plugin(PluginBase):
+            def get_task_type(self): return "demo"
+            def scrape(self, params, context):
+                self.logger.warning("HTTP Error %d: busy", 503, extra={"target": "x"})
+                raise ValueError("no data")
+    """
+    zoo.install("d", entry_points={"ytworker.workers": {"demo": "demo_p:Plugin"}}, modules={"demo_p": source})
+    service = make_service()
+    error = service.scrape(service.check("demo", {}, max_attempts=1)).error
+    assert error.error_class is ErrorClass.TRANSIENT
+    assert "warning: HTTP Error 503: busy" in error.traceback
+    (record,) = [each for each in caplog.records if each.name == "ytworker.plugin.demo"]
+    assert (record.target, record.funcName) == ("x", "scrape")
+
+
 def test_a_taxonomy_sees_what_a_scrape_warned_of(zoo: Zoo, make_service: MakeService) -> None:
     taxonomy = (
         "@hookimpl\ndef classify_error(error):\n    return 'gone' if 'warning: deleted' in error.__notes__ else None\n"

@@ -45,7 +45,7 @@ while claims := queue.claim(worker, strategy, ["a", "b"], limit=3):
 """
 HANG = """
 queue = SQLiteQueue(sys.argv[1])
-worker = queue.add_worker(lease_seconds=3)
+worker = queue.add_worker(lease_seconds=600)
 (claim,) = queue.claim(worker, FIFOStrategy, ["demo"])
 print(json.dumps([claim.task.id, worker]), flush=True)
 sys.stdin.readline()
@@ -158,7 +158,7 @@ def test_a_stopped_worker_that_comes_back_cannot_finish(start: Start, queue: SQL
 
 LATE_WRITES = """
 queue = SQLiteQueue(sys.argv[1])
-worker = queue.add_worker(lease_seconds=3)
+worker = queue.add_worker(lease_seconds=600)
 claims = queue.claim(worker, FIFOStrategy, ["demo"], limit=7)
 print(json.dumps([claim.task.id for claim in claims]), flush=True)
 sys.stdin.readline()

@@ -122,6 +122,6 @@ def test_one_line_without_what_a_terminal_obeys() -> None:
 )
 def test_no_text_makes_it_slow(part: str) -> None:
     text = (part * 64_000)[:64_000]
-    started = time.perf_counter()
+    started = time.process_time()  # what others do on this machine does not count
     redact(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

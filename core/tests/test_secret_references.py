@@ -10,7 +10,7 @@ import pytest
 from plugin_helpers import Program, Zoo
 from ytworker.errors import SettingsError
 from ytworker.redaction import masked, redact
-from ytworker.secret_references import MAX_BYTES, is_reference, resolve, resolve_all
+from ytworker.secret_references import MAX_BYTES, is_reference, marks, resolve, resolve_all
 
 pytest_plugins = ["plugin_fixtures"]
 
@@ -116,6 +116,21 @@ def test_what_a_file_holds_is_a_short_text(tmp_path: Path) -> None:
     file.write_bytes(b"\n")
     with pytest.raises(ValueError, match="is empty"):
         resolve(f"file:{file}")
+
+
+def test_what_tells_of_a_change_tells_no_secret_and_never_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "key"
+    value = {"key": "env:SOME_KEY", "more": [f"file:{file}", "keyring:a/b", "plain"], "n": 1}
+    monkeypatch.delenv("SOME_KEY", raising=False)
+    absent = marks(value)
+    assert absent == ["nothing is there", "nothing is there", ""]
+    monkeypatch.setenv("SOME_KEY", "canary-4711")
+    file.write_text("canary-4711", "utf-8")
+    there = marks(value)
+    assert (len(there[0]), "canary" in str(there)) == (4, False)
+    assert there == marks(value) != absent
 
 
 def test_the_keyring_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

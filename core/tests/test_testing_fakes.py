@@ -102,6 +102,32 @@ def test_a_place_in_flight_is_held_by_a_request_and_stays_held_when_it_fails() -
     assert (port.held, port.acquired) == ({"youtube"}, [("youtube", 1), ("youtube", 2)])
 
 
+def test_requests_that_are_judged_together_hold_one_place_until_the_last_is_over() -> None:
+    port = FakePort()
+    budget = make_context(port=port).budget("youtube")
+    with budget.hold():
+        assert not port.held  # it waits for nothing, and takes nothing, by itself
+        with budget.request(), budget.request():
+            pass
+        assert port.held == {"youtube"}
+    assert not port.held
+
+    def refused() -> None:
+        with budget.hold():
+            with budget.request():
+                pass
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        refused()
+    with budget.hold():
+        pass
+    assert port.held == {"youtube"}  # what asked nobody gives nothing back
+    with budget.request():
+        pass
+    assert not port.held
+
+
 def test_a_quota_is_reserved_ahead_and_there_again_after_midnight_in_its_zone() -> None:
     now = datetime(2026, 3, 8, 9, 30, tzinfo=UTC)  # half past one in Los Angeles, where the day has 23 hours
     port = FakePort(clock=lambda: now)

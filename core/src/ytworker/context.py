@@ -4,6 +4,7 @@ The context knows no engine. It speaks through a :class:`Port`; in a worker that
 message, in a plugin author's test it is :class:`ytworker.testing.FakePort`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -101,15 +102,36 @@ class Checkpoint:
         self.value = value
 
 
+class Holds:
+    """The places in flight of one attempt: how deep its holds are nested, and in which of them one was taken."""
+
+    def __init__(self) -> None:
+        self.depths: Counter[str] = Counter()
+        self.taken: set[str] = set()
+
+    def end(self, source: str) -> bool:
+        """End the innermost hold; True when it was the outermost and a place was taken in it."""
+        self.depths[source] -= 1
+        if self.depths[source]:
+            return False
+        taken = source in self.taken
+        self.taken.discard(source)
+        return taken
+
+
 class Budget:
     """The pacing of one source, its places in flight and its daily quotas; all processes share them."""
 
-    def __init__(self, port: Port, source: str) -> None:
+    def __init__(self, port: Port, source: str, holds: "Holds") -> None:
         self._port = port
+        self._holds = holds
         self.source = source
 
     def acquire(self, cost: int = 1) -> None:
-        """Wait until the source may be asked; call it before a request, or use :meth:`request` around it.
+        """Wait until the source may be asked; call it before a request.
+
+        Where the source may refuse, use :meth:`request` around it instead: after this call nothing keeps another
+        process from asking until the refusal is written down.
 
         Args:
             cost: How many requests follow.
@@ -126,7 +148,7 @@ class Budget:
         Left without an exception it gives the place back. Left with one the place stays held until the attempt's next
         request of this source ends well, or until the attempt ends: the cool-down that a refusal brings is written in
         the same transaction that frees the place, so that nobody asks in between. An attempt holds one place of a
-        source at the most, also where it nests two of its requests.
+        source at the most; where it nests requests, the outermost gives it back.
 
         Args:
             cost: How many requests follow.
@@ -134,9 +156,27 @@ class Budget:
         Raises:
             Deferred: As with :meth:`acquire`, or no place became free for a long time.
         """
-        self._port.acquire(self.source, cost, hold=True)
-        yield
-        self._port.leave(self.source)
+        with self.hold():
+            self._port.acquire(self.source, cost, hold=True)
+            self._holds.taken.add(self.source)
+            yield
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep the place that a :meth:`request` inside of it takes, and give it back at the end as that would.
+
+        For requests that are judged together, such as a page that is refused in words and not by its status: judge
+        before this ends, and nobody else asks before a refusal is known. It waits for nothing by itself.
+        """
+        holds = self._holds
+        holds.depths[self.source] += 1
+        try:
+            yield
+        except BaseException:
+            holds.end(self.source)
+            raise
+        if holds.end(self.source):
+            self._port.leave(self.source)
 
     def reserve(self, bucket: str, cost: int = 1, *, limit: int, zone: str) -> int:
         """Take units of a daily quota, before the call that they pay for; what is taken stays spent.
@@ -203,6 +243,7 @@ class Context:
         self.expectations = Expectations(resumed=checkpoint is not None)
         self.checkpoint = Checkpoint(port, checkpoint, self.expectations)
         self._port = port
+        self._holds = Holds()
 
     @property
     def cancelled(self) -> bool:
@@ -221,7 +262,7 @@ class Context:
 
     def budget(self, source: str) -> Budget:
         """Give the budget of one source, such as ``youtube`` or ``youtube via proxy.example:8080``."""
-        return Budget(self._port, source)
+        return Budget(self._port, source, self._holds)
 
     def sleep(self, seconds: float) -> None:
         """Wait inside the attempt; use it instead of ``time.sleep``, which neither tests nor the engine can shorten."""

@@ -72,8 +72,8 @@ class Ask:
         pace: How often it may be.
         cost: How many requests follow; 0 if they were paid for when this was asked before.
         holder: Takes one of the places in flight; None to take none.
-        settings: Digest of the settings in force: a pause for other settings is over. None overlooks every pause but
-            one by hand.
+        settings: Digest of the settings in force: a pause for other settings does not count. None overlooks every
+            pause but one by hand.
     """
 
     source: str

@@ -4,6 +4,7 @@
 what the system's keyring holds.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -56,6 +57,32 @@ def resolve_all(value: Any) -> tuple[Any, list[str]]:
         return [walk(inner) for inner in each] if isinstance(each, list) else each
 
     return walk(value), found
+
+
+def marks(value: Any) -> list[str]:
+    """Tell of each reference, however deep it lies, what changes when its secret does; nobody learns a secret by it.
+
+    Of a variable, which this process has anyway, these are 16 bits of a digest; of a file when it was changed, and its
+    size. A keyring is not asked: it may want to be unlocked.
+    """
+    if isinstance(value, Mapping):
+        return [mark for key in sorted(value) for mark in marks(value[key])]
+    if isinstance(value, list):
+        return [mark for each in value for mark in marks(each)]
+    return [_mark(value)] if is_reference(value) else []
+
+
+def _mark(reference: str) -> str:
+    kind, _, place = reference.partition(":")
+    try:
+        if kind == "env":
+            return hashlib.sha256(os.environ[place].encode()).hexdigest()[:4]
+        if kind == "file":
+            found = Path(place).expanduser().stat()
+            return f"{found.st_mtime_ns} {found.st_size}"
+    except (KeyError, OSError, RuntimeError, ValueError):
+        return "nothing is there"
+    return ""
 
 
 def _from_variable(name: str) -> str:

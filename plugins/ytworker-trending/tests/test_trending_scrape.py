@@ -317,6 +317,7 @@ REASONS = [
 @pytest.mark.parametrize(("status", "reason", "error", "match"), REASONS)
 def test_every_refusal_of_the_data_api_is_told_apart_by_its_reason(
     scrape: Scrape,
+    port: FakePort,
     youtube: FakeYouTube,
     videos: tuple[FakeVideo, ...],
     status: int,
@@ -329,6 +330,7 @@ def test_every_refusal_of_the_data_api_is_told_apart_by_its_reason(
     with pytest.raises(error, match=match) as caught:
         scrape(category="music", country="AQ", api_key="canary-key")
     assert caught.value.source == "youtube data api with key 0b8bdfd5"
+    assert caught.value.source in port.held  # until the engine has written the cool-down
     assert "canary" not in str(caught.value)
     assert videos
 

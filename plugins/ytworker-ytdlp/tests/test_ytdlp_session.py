@@ -195,7 +195,17 @@ def test_after_a_verdict_no_request_leaves_the_attempt_and_its_place_stays_held(
     assert port.held == {session.source}
 
 
-def test_a_place_in_flight_is_held_for_one_request_only(
+def test_a_bot_check_in_an_answer_with_status_200_keeps_the_place_until_the_verdict(
+    session: Session, youtube: FakeYouTube, port: FakePort, nasa: Any
+) -> None:
+    youtube.fault("bot", times=-1)
+    with pytest.raises(BlockedError):
+        read_video(session, nasa.videos[0].id)
+    assert {request.status for request in youtube.requests} == {200}
+    assert port.held == {session.source}
+
+
+def test_a_place_in_flight_is_free_after_a_step_that_went_well(
     session: Session, youtube: FakeYouTube, port: FakePort, nasa: Any
 ) -> None:
     youtube.fault("http429", "youtubei")

@@ -13,6 +13,7 @@ from ytworker.model import SECOND, Claim, Clock, Doubted, ErrorClass, ErrorInfo,
 from ytworker.pacing import Quota
 from ytworker.queue import TaskQueue
 from ytworker.redaction import redact
+from ytworker.secret_references import marks
 
 MAX_ITEMS = 10_000
 MAX_BYTES = 64 << 20
@@ -32,8 +33,11 @@ Sections = Mapping[str, Mapping[str, Any]]
 
 
 def digest(sections: Sections) -> str:
-    """Digest all plugin settings: a source that is paused under one digest is asked again under another."""
-    return hashlib.sha256(json.dumps(sections, sort_keys=True, default=str).encode()).hexdigest()
+    """Digest all plugin settings, and what tells that a secret which they refer to has changed.
+
+    A source that is paused under one digest is asked again under another.
+    """
+    return hashlib.sha256(json.dumps([sections, marks(sections)], sort_keys=True, default=str).encode()).hexdigest()
 
 
 class Checker(Protocol):

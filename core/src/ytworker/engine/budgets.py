@@ -58,10 +58,10 @@ class Budgets:
         Args:
             source: Whom to ask.
             cost: How many requests follow; 0 if they are paid for.
-            settings_digest: Digest of the settings in force; a pause under other settings is over.
+            settings_digest: Digest of the settings in force; a pause under other settings does not count.
             holder: Takes a place in flight, or nobody does.
         """
-        settings = self._settings(source, settings_digest)
+        settings = self._settings(settings_digest)
         admission = self.queue.admit(Ask(source=source, pace=self.pace, cost=cost, holder=holder, settings=settings))
         if admission.barred is not None:
             return self._refusal(admission.barred, settings)
@@ -69,7 +69,7 @@ class Budgets:
 
     def reserve(self, source: str, quota: Quota, cost: int, settings_digest: str) -> Left | Refused:
         """Ask to use ``cost`` units of a daily quota; see :meth:`acquire`."""
-        settings = self._settings(source, settings_digest)
+        settings = self._settings(settings_digest)
         reserved = self.queue.reserve(source, quota, cost, settings=settings)
         if reserved.barred is not None:
             return self._refusal(reserved.barred, settings)
@@ -77,13 +77,9 @@ class Budgets:
             return Refused(reserved.reset, quota.why(source, reserved.used))
         return Left(quota.limit - reserved.used)
 
-    def _settings(self, source: str, settings_digest: str) -> str | None:
-        """Say under which settings to ask; a pause that they end is ended for everybody."""
-        if self.ignore_pauses:
-            return None
-        if self.queue.source(source).paused_by not in {None, settings_digest}:
-            self.queue.unpause(source)
-        return settings_digest
+    def _settings(self, settings_digest: str) -> str | None:
+        """Say under which settings to ask. A pause under others bars nobody here, and bars whoever still has them."""
+        return None if self.ignore_pauses else settings_digest
 
     def _refusal(self, state: SourceState, settings: str | None) -> Refused:
         paused = state.paused_until is not None and state.paused_until > self.clock()

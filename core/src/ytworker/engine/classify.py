@@ -6,7 +6,7 @@ yt-dlp wrap (``reason``, ``exc_info``), and in the members of an exception group
 (``__context__``) is no evidence. The unknown is a ``bug``.
 
 Captured warnings are the notes of an exception (``add_note``). The engine adds what the scrape logged as a warning with
-``context.logger``, so a plugin's ``classify_error`` finds them in ``error.__notes__``, too.
+``context.logger`` or ``PluginBase.logger``, so a plugin's ``classify_error`` finds them in ``error.__notes__``, too.
 """
 
 import errno

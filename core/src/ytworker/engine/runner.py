@@ -6,9 +6,7 @@ this one.
 
 import asyncio
 import inspect
-import logging
 import time
-from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -44,8 +42,6 @@ Check = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 ITEMS_AT_ONCE = 50
 BYTES_AT_ONCE = 1 << 20
 """A batch travels when it is full by either measure; the answer to it is what holds back a scrape that is too fast."""
-MAX_WARNINGS = 20
-MAX_WARNING = 500
 MAX_COUNT = 2**53
 """What progress can count to: beyond it JSON loses digits, and nobody counts so far."""
 _NOT_A_PLUGINS = frozenset({ErrorClass.UNAVAILABLE, ErrorClass.STORE})
@@ -190,21 +186,6 @@ class MessagePort:
         return bool(decode(self._exchange(encode({"kind": "poll"}))).get("stop"))
 
 
-class _Listening(logging.LoggerAdapter[logging.Logger]):
-    """A logger of one attempt that remembers warnings: they may be the only ones to tell why a scrape fails later."""
-
-    def __init__(self, logger: logging.Logger, known: Mapping[str, object], warned: deque[str]) -> None:
-        super().__init__(logger, known)
-        self._warned = warned
-
-    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """See :class:`logging.LoggerAdapter`."""
-        if level >= logging.WARNING:
-            with suppress(Exception):  # the logger itself complains of arguments that do not fit
-                self._warned.append((str(msg) % args if args else str(msg))[:MAX_WARNING])
-        super().log(level, msg, *args, **{**kwargs, "stacklevel": kwargs.get("stacklevel", 1) + 1})
-
-
 class TaskRunner:
     """Runs tasks in this process.
 
@@ -219,7 +200,6 @@ class TaskRunner:
         self._sleep = sleep
         self._clock = clock
         self._prepared = False
-        self._warned: deque[str] = deque(maxlen=MAX_WARNINGS)
 
     def run(self, line: str, exchange: Exchange) -> None:
         """Do the task that a ``task`` message names, and end with ``done``, ``failed`` or ``deferred``.
@@ -252,7 +232,7 @@ class TaskRunner:
             return encode(error_message(ErrorInfo(error_class=ErrorClass.BUG, type="unknown", message=text)))
 
     def _outcome(self, task: Task, message: Message, port: MessagePort) -> Message:
-        self._warned.clear()
+        self._registry.warned.clear()
         classifier = ErrorClassifier(lambda error: self._registry.classify(task.type, error))
         try:
             self._scrape(task, message, port)
@@ -263,7 +243,7 @@ class TaskRunner:
             if left is not None:
                 until = to_microseconds(left.until) if isinstance(left, Deferred) else None
                 return {"kind": "deferred", "until": until, "reason": redact(str(left))}
-            for text in self._warned:
+            for text in self._registry.warned:
                 error.add_note(f"warning: {text}")
             info = self._own(task, classifier.describe(error), error)
             if info.error_class is ErrorClass.SUSPECT:
@@ -287,7 +267,7 @@ class TaskRunner:
         wanted = sorted(self._registry.sections(task.type))
         sections = port.ask({"kind": "need", "sections": wanted})["sections"] if wanted else {}
         known = {"task_id": task.id, "attempt": task.attempt}
-        logger = _Listening(logging.getLogger(f"ytworker.plugin.{task.type}"), known, self._warned)
+        logger = self._registry.logger(task.type, known)
         context = Context(
             task=task,
             port=port,

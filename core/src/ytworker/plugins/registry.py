@@ -3,9 +3,11 @@
 import inspect
 import logging
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -27,6 +29,7 @@ from ytworker.plugins.discovery import (
     missing,
 )
 from ytworker.plugins.dispatch import Dispatcher, HookManager
+from ytworker.plugins.listening import MAX_WARNINGS, Listening
 from ytworker.plugins.tracing import trace_calls
 from ytworker.settings import decode_section
 
@@ -48,6 +51,7 @@ class PluginRegistry:
     Attributes:
         policy: Which plugins may be used.
         trace: Whether every call of a hook is logged.
+        warned: What plugins warned of since this was last cleared, the last few.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class PluginRegistry:
     ) -> None:
         self.policy = policy or Policy()
         self.trace = trace
+        self.warned: deque[str] = deque(maxlen=MAX_WARNINGS)
         found = discover(self.policy) if catalogue is None else catalogue
         self._infos: dict[tuple[PluginKind, str], PluginInfo] = dict(found)
         self._manager = HookManager()
@@ -89,6 +94,15 @@ class PluginRegistry:
         info = self.info(name)
         if PluginState(state) not in USABLE:
             self._infos[PluginKind.WORKER, name] = replace(info, state=PluginState(state), reason=reason)
+
+    def logger(self, name: str, known: Mapping[str, object] = MappingProxyType({})) -> Listening:
+        """Give the logger of one plugin.
+
+        Args:
+            name: The plugin.
+            known: Goes with each of its records.
+        """
+        return Listening(logging.getLogger(f"ytworker.plugin.{name}"), known, self.warned)
 
     # -- loading
 
@@ -142,7 +156,7 @@ class PluginRegistry:
         if not issubclass(loaded, PluginBase):
             return loaded()  # a class would be called without self
         sections: dict[str, BaseModel] = {}
-        plugin = loaded(settings=sections, logger=logging.getLogger(f"ytworker.plugin.{info.name}"))
+        plugin = loaded(settings=sections, logger=self.logger(info.name))
         self._sections[id(plugin)] = sections
         return plugin
 

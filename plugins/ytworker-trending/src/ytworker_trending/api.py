@@ -64,10 +64,11 @@ def read_api_chart(session: Session, key: str, category: Category, country: str,
     query = {"part": "snippet,contentDetails,statistics", "chart": "mostPopular", "regionCode": country}
     query |= {"videoCategoryId": VIDEO_CATEGORIES[category]} if category in VIDEO_CATEGORIES else {}
     url = f"{API_URL}?{urllib.parse.urlencode({**query, 'maxResults': PAGE_LENGTH}, safe=',')}"
-    status, body = _get(session, url, key, source)
-    answer = _parsed(body, source, status)
-    if status != OK:
-        raise _error(status, answer, source, now)
+    with session.context.budget(source).hold():  # nobody else asks before a refusal is understood
+        status, body = _get(session, url, key, source)
+        answer = _parsed(body, source, status)
+        if status != OK:
+            raise _error(status, answer, source, now)
     rows = [row for row in _list(answer.get("items")) if _video_id(row)]
     if not rows:
         msg = f"the Data API: its {category} chart of {country} holds no video. It is asked again once"
@@ -99,8 +100,8 @@ def _gate(session: Session, source: str) -> Iterator[Any]:
     before = client.gate, client.on_hop
 
     def send(request: Any, deliver: Any) -> Any:
-        session.context.budget(source).acquire()
-        return deliver(request)
+        with session.context.budget(source).request():
+            return deliver(request)
 
     client.gate, client.on_hop = send, None
     try:

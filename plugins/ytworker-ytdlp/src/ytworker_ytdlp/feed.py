@@ -47,11 +47,11 @@ def read_feed(session: Session, channel_id: str, kind: ListKind = "all") -> Feed
     """
     with session.step(f"feed of {channel_id}"):
         status, body = session.fetch(feed_url(channel_id, kind))
-    if status == NOT_FOUND:
-        msg = f"feed of {channel_id}: YouTube answered 404, which happens in waves. It is tried again"
-        raise FeedMissingError(msg, source=session.source)
-    if status >= 400:  # noqa: PLR2004 - the client errors of HTTP
-        raise to_error(judge(_Status(status)), subject=f"feed of {channel_id}", source=session.source)
+        if status == NOT_FOUND:
+            msg = f"feed of {channel_id}: YouTube answered 404, which happens in waves. It is tried again"
+            raise FeedMissingError(msg, source=session.source)
+        if status >= 400:  # noqa: PLR2004 - the client errors of HTTP
+            raise to_error(judge(_Status(status)), subject=f"feed of {channel_id}", source=session.source)
     return parse_feed(body, kind, channel_id=channel_id, source=session.source)
 
 

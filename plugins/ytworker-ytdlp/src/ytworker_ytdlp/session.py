@@ -88,6 +88,7 @@ class Session:
         """Bind the client to this session for one step of an extraction and translate what it raises.
 
         A verdict that yt-dlp swallowed on the way (a refused or throttled request) is raised at the end of the step.
+        The place in flight is held until then: a bot check comes with status 200, and only the whole step knows it.
 
         Args:
             subject: What is asked for, in words for messages.
@@ -96,19 +97,29 @@ class Session:
             TaskError: In the class that the taxonomy gives.
         """
         client, self._failures, self._sent = self.client, [], 0
+        with self.hold(), self._bound(client):
+            client.forget()
+            try:
+                yield client
+            except TaskError:
+                raise
+            except Exception as error:
+                raise self._translate(error, subject) from error
+            if self._verdict is not None:
+                raise self._verdict
+
+    def hold(self) -> contextlib.AbstractContextManager[None]:
+        """Keep the place in flight over several steps that are judged together."""
+        return self.context.budget(self.source).hold()
+
+    @contextlib.contextmanager
+    def _bound(self, client: "Client") -> Iterator[None]:
         before = client.gate, client.on_hop
         client.gate, client.on_hop = self._send, self._spend
-        client.forget()
         try:
-            yield client
-        except TaskError:
-            raise
-        except Exception as error:
-            raise self._translate(error, subject) from error
+            yield
         finally:
             client.gate, client.on_hop = before
-        if self._verdict is not None:
-            raise self._verdict
 
     @contextlib.contextmanager
     def each_page_once(self) -> Iterator[None]:

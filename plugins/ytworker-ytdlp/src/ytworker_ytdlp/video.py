@@ -75,9 +75,10 @@ def _video(session: Session, video_id: str, subtitles: Sequence[str]) -> Item:
 
 
 def _record(session: Session, video_id: str) -> dict[str, Any]:
-    with session.each_page_once():
-        info = _confirmed(session, video_id)
-    _check(session, info, video_id)
+    with session.hold():
+        with session.each_page_once():
+            info = _confirmed(session, video_id)
+        _check(session, info, video_id)
     return info
 
 
