@@ -1,5 +1,6 @@
 """Row S2: settings say where secrets are; only the process that needs one looks there."""
 
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -116,6 +117,13 @@ def test_what_a_file_holds_is_a_short_text(tmp_path: Path) -> None:
     file.write_bytes(b"\n")
     with pytest.raises(ValueError, match="is empty"):
         resolve(f"file:{file}")
+
+
+def test_what_might_never_answer_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(ValueError, match="it is no regular file"):
+            resolve(f"file:{place}")
 
 
 def test_the_keyring_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
