@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from plugin_helpers import Program, Zoo, worker_module
+from plugin_helpers import PROGRAM, Program, Zoo, worker_module
 from ytworker.plugins import apart
 
 pytest_plugins = ["plugin_fixtures"]
@@ -356,6 +356,14 @@ def test_the_version(program: Program) -> None:
     from ytworker import __version__
 
     assert program("--version").out == program("--no-plugins", "--version").out == f"ytworker {__version__}\n"
+
+
+def test_the_version_that_cannot_be_written_is_no_traceback(program: Program) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [PROGRAM, "--version"], env=program.env(), stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_without_arguments_the_help_is_shown(program: Program) -> None:

@@ -15,7 +15,7 @@ def main() -> None:
     """Run the program; the console script ``ytworker`` calls this."""
     _mend_streams()
     if sys.argv[1:] == ["--version"]:
-        sys.stdout.write(f"ytworker {__version__}\n")
+        _say_version()
         return
     # pydantic would import the plugins of its own that are installed, and one damaged distribution would stop us.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -25,6 +25,16 @@ def main() -> None:
         run()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _say_version() -> None:
+    """Say the version without an import; a reader that is gone or a full disk is an exit code and no traceback."""
+    try:
+        sys.stdout.write(f"ytworker {__version__}\n")
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = _mended(None)  # nor may Python try again at its end
+        sys.exit(1)
 
 
 def _mend_streams() -> None:
