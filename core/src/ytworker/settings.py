@@ -58,8 +58,16 @@ def default_queue() -> str:
 
 
 def sqlite_url(path: Path) -> str:
-    """Give the queue URL of a SQLite file."""
-    return f"sqlite://{quote(os.fsencode(path.expanduser().absolute().as_posix()))}"
+    """Give the queue URL of a SQLite file.
+
+    Raises:
+        SettingsError: The path is relative to a folder that is gone.
+    """
+    try:
+        return f"sqlite://{quote(os.fsencode(path.expanduser().absolute().as_posix()))}"
+    except FileNotFoundError as error:
+        msg = f"{path} is relative, and the current folder is gone; change to another or give the whole path"
+        raise SettingsError(msg) from error
 
 
 def default_config() -> Path:
@@ -279,7 +287,7 @@ def _listed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             return json.loads(value)
     return [name.strip() for name in value.split(",") if name.strip()]
 
@@ -396,7 +404,7 @@ def _decode(model: type[BaseModel], key: str, value: Any) -> Any:
         return value
     try:
         decoded = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         decoded = value
     if decoded is None or isinstance(decoded, list | dict):
         return decoded
