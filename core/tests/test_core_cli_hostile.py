@@ -376,3 +376,13 @@ def test_q5_what_looks_like_a_url_makes_no_file(
         assert done.err.startswith("error: ")
         assert "pass@" not in done.err
     assert [path for path in (tmp_path / "queues").rglob("*") if path.is_file()] == []
+
+
+def test_too_few_open_files_are_a_sentence(program: Program) -> None:
+    program("status")
+    low = f"ulimit -n 10; exec {PROGRAM} run --until-empty"
+    done = subprocess.run(["/bin/sh", "-c", low], env=program.env(), capture_output=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert b"Too many open files" in done.stderr
+    assert b"ulimit -n" in done.stderr
+    assert b"Traceback" not in done.stderr
