@@ -378,6 +378,13 @@ def test_q5_what_looks_like_a_url_makes_no_file(
     assert [path for path in (tmp_path / "queues").rglob("*") if path.is_file()] == []
 
 
+def test_a_closed_stdin_is_an_empty_one(program: Program, zoo: Zoo) -> None:
+    zoo.worker("good")
+    closed = f"exec {PROGRAM} enqueue good --from-file - <&-"
+    done = subprocess.run(["/bin/sh", "-c", closed], env=program.env(), capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def test_too_few_open_files_are_a_sentence(program: Program) -> None:
     program("status")
     low = f"ulimit -n 10; exec {PROGRAM} run --until-empty"

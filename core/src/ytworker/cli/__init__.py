@@ -38,7 +38,8 @@ def _say_version() -> None:
 
 
 def _mend_streams() -> None:
-    """Write into nothing where a stream is closed, and escape what its encoding cannot say."""
+    """Write into nothing where a stream is closed, read nothing from one, and escape what its encoding cannot say."""
+    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - open as long as the program runs
     sys.stdout = _mended(sys.stdout)
     sys.stderr = _mended(sys.stderr)
 
