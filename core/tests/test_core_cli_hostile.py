@@ -310,6 +310,28 @@ def test_q5_a_key_is_stored_as_it_is_or_refused(program: Program, zoo: Zoo, name
         is_refused(program("enqueue", "good", "--key=k", f"{option}={name}"))
 
 
+DEEP = "[" * 100_000
+
+
+def test_a_parameter_that_is_nested_too_deeply_is_a_text(program: Program, zoo: Zoo) -> None:
+    model = "class Parameters(pydantic.BaseModel):\n    table: dict[str, str] = {}\n"
+    hook = "@hookimpl\ndef get_parameters():\n    return Parameters\n"
+    zoo.worker("good", extra=f"import pydantic\n\n{model}\n{hook}")
+    zoo.worker("free")
+    done = program("enqueue", "good", f"--table={DEEP}")
+    is_refused(done)
+    assert "--table: Input should be a valid dictionary" in done.err
+    assert program("enqueue", "free", "--param", f"text={DEEP}").code == 0
+
+
+def test_a_setting_that_is_nested_too_deeply_is_refused_or_a_name(
+    program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo.worker("good")
+    monkeypatch.setenv("YTWORKER_BLOCK", DEEP)
+    is_inert(program("status"))
+
+
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_q5_a_queue_is_a_file_of_that_name_or_refused(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -328,6 +350,18 @@ def test_q5_a_queue_is_a_file_of_that_name_or_refused(
     assert all(file.endswith((".db", ".db-line", ".db-wal", ".db-shm")) for file in made), made
 
 
+def test_a_queue_beside_a_folder_that_is_gone_is_refused(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = program("--queue", "mine.db", "status")
+    is_refused(done)
+    assert "the current folder is gone" in done.err
+    assert program("status").code == 0
+
+
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_q5_what_looks_like_a_url_makes_no_file(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -342,3 +376,20 @@ def test_q5_what_looks_like_a_url_makes_no_file(
         assert done.err.startswith("error: ")
         assert "pass@" not in done.err
     assert [path for path in (tmp_path / "queues").rglob("*") if path.is_file()] == []
+
+
+def test_a_closed_stdin_is_an_empty_one(program: Program, zoo: Zoo) -> None:
+    zoo.worker("good")
+    closed = f"exec {PROGRAM} enqueue good --from-file - <&-"
+    done = subprocess.run(["/bin/sh", "-c", closed], env=program.env(), capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_too_few_open_files_are_a_sentence(program: Program) -> None:
+    program("status")
+    low = f"ulimit -n 10; exec {PROGRAM} run --until-empty"
+    done = subprocess.run(["/bin/sh", "-c", low], env=program.env(), capture_output=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert b"Too many open files" in done.stderr
+    assert b"ulimit -n" in done.stderr
+    assert b"Traceback" not in done.stderr

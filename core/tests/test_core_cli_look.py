@@ -695,3 +695,12 @@ def test_every_group_and_command_has_help(program: Program) -> None:
         done = program(name, "--help")
         assert done.code == 0
         assert "Usage:" in done.out
+
+
+def test_the_config_file_is_told_whether_or_not_it_is_there(
+    program: Program, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert program("config", "path").out == f"{home}/config/ytworker/config.toml\n"
+    monkeypatch.setenv("YTWORKER_CONFIG", "/nowhere/mine.toml")
+    assert program("config", "path").out == "/nowhere/mine.toml\n"
+    assert program("--config", "other.toml", "config", "path").out == "other.toml\n"

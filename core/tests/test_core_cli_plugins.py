@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from plugin_helpers import Program, Zoo, worker_module
+from plugin_helpers import PROGRAM, Program, Zoo, worker_module
 from ytworker.plugins import apart
+from ytworker.settings import default_config
 
 pytest_plugins = ["plugin_fixtures"]
 
@@ -145,6 +146,17 @@ def test_blocking_what_is_not_there_says_so(program: Program) -> None:
     done = program("plugins", "block", "nowhere")
     assert done.code == 0
     assert "nothing of that name is installed" in done.err
+
+
+@pytest.mark.parametrize("command", ["block", "prefer"])
+def test_a_config_folder_that_cannot_be_written_is_named(program: Program, command: str) -> None:
+    folder = default_config().parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.touch()
+    done = program("plugins", command, "nowhere")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: {folder}/")
+    assert "cannot be written" in done.err
 
 
 def test_lifting_what_is_not_blocked_says_what_is(program: Program) -> None:
@@ -356,6 +368,14 @@ def test_the_version(program: Program) -> None:
     from ytworker import __version__
 
     assert program("--version").out == program("--no-plugins", "--version").out == f"ytworker {__version__}\n"
+
+
+def test_the_version_that_cannot_be_written_is_no_traceback(program: Program) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [PROGRAM, "--version"], env=program.env(), stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_without_arguments_the_help_is_shown(program: Program) -> None:

@@ -37,6 +37,13 @@ def test_nothing_is_overwritten(program: Program, tmp_path: Path) -> None:
     assert program("plugins", "new", "stars", "--directory", str(tmp_path / "empty")).code == 0
 
 
+def test_a_folder_that_cannot_be_written_is_named(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = program("plugins", "new", "stars", "--directory", str(tmp_path / "file" / "stars"))
+    assert (done.code, done.out) == (1, "")
+    assert f"{tmp_path}/file/stars cannot be written: Not a directory. Choose another" in done.err
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a b", "-x", "x-", "ä", "a" * 61, "x\n", "1x"])
 def test_a_name_that_nobody_can_install_is_refused(program: Program, name: str) -> None:
     with pytest.raises(ValueError, match="is no name"):

@@ -31,8 +31,16 @@ class NameList:
         return tuple(filter(None, map(str.strip, lines)))
 
     def write(self, names: Iterable[str]) -> None:
-        """Replace the names, in one step."""
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Replace the names, in one step.
+
+        Raises:
+            SettingsError: The file cannot be written; it is as it was.
+        """
         draft = self.file.with_suffix(".new")
-        draft.write_text("".join(f"{name}\n" for name in sorted(set(names))), "utf-8")
-        draft.replace(self.file)
+        try:
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft.write_text("".join(f"{name}\n" for name in sorted(set(names))), "utf-8")
+            draft.replace(self.file)
+        except OSError as error:
+            msg = f"{self.file} cannot be written: {error.strerror}; nothing was changed"
+            raise SettingsError(msg) from None

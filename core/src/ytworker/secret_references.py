@@ -97,7 +97,11 @@ def _from_variable(name: str) -> str:
 
 def _from_file(path: str) -> str:
     try:
-        with Path(path).expanduser().open("rb") as file:
+        place = Path(path).expanduser()
+        if place.exists() and not (place.is_file() or place.is_dir()):
+            msg = f"file:{path} cannot be read: it is no regular file"  # a pipe or a terminal might never answer
+            raise ValueError(msg)
+        with place.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             msg = f"file:{path} is longer than {MAX_BYTES >> 10} KiB, which no secret is"

@@ -58,8 +58,16 @@ def default_queue() -> str:
 
 
 def sqlite_url(path: Path) -> str:
-    """Give the queue URL of a SQLite file."""
-    return f"sqlite://{quote(os.fsencode(path.expanduser().absolute().as_posix()))}"
+    """Give the queue URL of a SQLite file.
+
+    Raises:
+        SettingsError: The path is relative to a folder that is gone.
+    """
+    try:
+        return f"sqlite://{quote(os.fsencode(path.expanduser().absolute().as_posix()))}"
+    except FileNotFoundError as error:
+        msg = f"{path} is relative, and the current folder is gone; change to another or give the whole path"
+        raise SettingsError(msg) from error
 
 
 def default_config() -> Path:
@@ -286,7 +294,7 @@ def _listed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             return json.loads(value)
     return [name.strip() for name in value.split(",") if name.strip()]
 
@@ -320,6 +328,15 @@ class _Layer:
     paths: set[str] = field(default_factory=set)
 
 
+def config_path(config: Path | None = None) -> Path:
+    """Give the TOML file that is read: the one given, the variable ``YTWORKER_CONFIG``, the user's own."""
+    return _named_config(config) or default_config()
+
+
+def _named_config(config: Path | None) -> Path | None:
+    return config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+
+
 def load_settings(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> LoadedSettings:
     """Read flags, environment and file, and say where each value came from.
 
@@ -330,7 +347,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, config: Path | None = 
     Raises:
         SettingsError: A value does not fit. The message names the variable, the file or the flag, never the value.
     """
-    named = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    named = _named_config(config)
     file = named or default_config()
     if named is not None and not named.is_file():
         msg = f"there is no config file {named}; make it, or leave out --config and {CONFIG_VARIABLE}"
@@ -403,7 +420,7 @@ def _decode(model: type[BaseModel], key: str, value: Any) -> Any:
         return value
     try:
         decoded = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         decoded = value
     if decoded is None or isinstance(decoded, list | dict):
         return decoded

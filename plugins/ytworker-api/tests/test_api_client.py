@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import socket
 import socketserver
 import threading
@@ -108,6 +109,14 @@ def test_a_key_from_a_file(tmp_path: Path) -> None:
     file.write_text(f"{CANARY}\n")
     assert read_key(settings).get_secret_value() == CANARY
     assert "both set" in problem_of(api_key="x", api_key_file=str(file))
+
+
+def test_a_key_file_that_might_never_answer_is_not_opened(worker: YouTubeAPIWorker, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for file, problem in ((tmp_path / "pipe", "no regular file"), ("~nobody-has-this-name/key", "cannot be read")):
+        context = make_context(settings={"api_scrape": settings_of(api_key=None, api_key_file=str(file))})
+        with pytest.raises(ConfigError, match=problem):
+            list(worker.scrape({"resource": "chart"}, context))
 
 
 def test_without_a_key_the_error_says_where_to_get_one_and_where_to_put_it(

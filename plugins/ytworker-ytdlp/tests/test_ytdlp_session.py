@@ -309,6 +309,16 @@ def test_a_bad_cookie_file_is_named(
         session_with(cookie_file=jar)
 
 
+@pytest.mark.parametrize("setting", ["ca_file", "cookie_file"])
+def test_a_file_that_might_never_answer_is_not_opened(
+    session_with: Callable[..., Session], tmp_path: Path, setting: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match=rf"plugins\.ytdlp\.{setting} cannot be read: it is no regular file"):
+            session_with(**{setting: place})
+
+
 def test_nothing_is_printed(
     session: Session, youtube: FakeYouTube, nasa: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:

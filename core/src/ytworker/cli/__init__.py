@@ -15,7 +15,7 @@ def main() -> None:
     """Run the program; the console script ``ytworker`` calls this."""
     _mend_streams()
     if sys.argv[1:] == ["--version"]:
-        sys.stdout.write(f"ytworker {__version__}\n")
+        _say_version()
         return
     # pydantic would import the plugins of its own that are installed, and one damaged distribution would stop us.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -27,8 +27,19 @@ def main() -> None:
         sys.exit(INTERRUPTED)
 
 
+def _say_version() -> None:
+    """Say the version without an import; a reader that is gone or a full disk is an exit code and no traceback."""
+    try:
+        sys.stdout.write(f"ytworker {__version__}\n")
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = _mended(None)  # nor may Python try again at its end
+        sys.exit(1)
+
+
 def _mend_streams() -> None:
-    """Write into nothing where a stream is closed, and escape what its encoding cannot say."""
+    """Write into nothing where a stream is closed, read nothing from one, and escape what its encoding cannot say."""
+    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - open as long as the program runs
     sys.stdout = _mended(sys.stdout)
     sys.stderr = _mended(sys.stderr)
 

@@ -159,6 +159,9 @@ def _exit_code(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EIO}:
         complain(f"the output could not be written: {error.strerror}; what was to be done is done")
         return 1
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        complain(f"{error.strerror}; allow more (`ulimit -n` says how many), or lower --concurrency")
+        return 1
     if not isinstance(error, errors.YtworkerError):
         sys.excepthook = _tell_traceback
         raise error

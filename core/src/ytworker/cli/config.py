@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import emit_json, note, show_table
+from ytworker.cli.output import emit, emit_json, note, show_table
 from ytworker.cli.state import State
 from ytworker.redaction import masked
 from ytworker.secret_references import is_reference, resolve
@@ -32,6 +32,15 @@ def show(ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help="
     show_table(("NAME", "VALUE", "ORIGIN"), map(_row, rows), wide=("VALUE", "ORIGIN"))
     there = "" if state.settings.config.is_file() else " (not there)"
     note(f"config file: {state.settings.config}{there}")
+
+
+@app.command()
+def path(ctx: typer.Context) -> None:
+    """Print where the config file is, or would be; it need not be there."""
+    from ytworker.settings import config_path  # noqa: PLC0415 - only here
+
+    state: State = ctx.find_object(State) or State()
+    emit(str(config_path(state.config)))
 
 
 def _row(row: tuple[str, Any, str]) -> tuple[object, ...]:

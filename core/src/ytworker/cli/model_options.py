@@ -163,7 +163,7 @@ def _pairs(pairs: Sequence[str] | None, leftovers: Sequence[str]) -> Parameters:
 def _json_or_text(value: str) -> Any:
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 

@@ -135,6 +135,9 @@ def new(
     except (ValueError, FileExistsError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
+    except OSError as error:
+        complain(f"{folder} cannot be written: {error.strerror}. Choose another folder with --directory")
+        raise typer.Exit(1) from None
     for file in files:
         emit(str(file))
     note(f"{project.distribution} answers {project.task_type}. Next:")

@@ -1,5 +1,6 @@
 """The settings section ``[plugins.api_scrape]``: the key, the quota, and the way to the service."""
 
+import errno
 import hashlib
 import ipaddress
 import urllib.parse
@@ -100,12 +101,18 @@ def read_key(settings: ApiSettings) -> SecretStr:
     return SecretStr(_key_in(settings.api_key_file))
 
 
+def _beginning_of(file: Path) -> bytes:
+    if file.is_fifo() or file.is_char_device():
+        raise OSError(errno.EINVAL, "it is no regular file")  # a pipe or a terminal might never answer
+    with file.open("rb") as stream:
+        return stream.read(LONGEST_KEY + 2)
+
+
 def _key_in(file: Path) -> str:
     try:
-        with file.expanduser().open("rb") as stream:
-            return _plain_key(stream.read(LONGEST_KEY + 2).decode("ascii"))
-    except OSError as error:
-        problem = error.strerror or "it cannot be read"
+        return _plain_key(_beginning_of(file.expanduser()).decode("ascii"))
+    except (OSError, RuntimeError) as error:  # the latter for the home of nobody
+        problem = getattr(error, "strerror", None) or "it cannot be read"
     except ValueError:
         problem = "it holds something else than a key"
     msg = f"plugins.api_scrape.api_key_file: {file}: {problem}. Write the key into it, on one line, and nothing else"

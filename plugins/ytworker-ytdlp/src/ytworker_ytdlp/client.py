@@ -5,6 +5,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import yt_dlp
@@ -136,11 +137,19 @@ def _check_ca(settings: YtdlpSettings) -> None:
 
     if settings.ca_file is None or not settings.verify_tls:
         return
+    _check_regular("ca_file", settings.ca_file)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=settings.ca_file)
     except OSError as error:
         msg = f"plugins.ytdlp.ca_file cannot be read as PEM certificates: {error.strerror or error}. Check its path"
         raise ConfigError(msg) from error
+
+
+def _check_regular(setting: str, path: Path) -> None:
+    """Refuse a pipe, which might never answer, and a device, which might never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        msg = f"plugins.ytdlp.{setting} cannot be read: it is no regular file. Check its path"
+        raise ConfigError(msg)
 
 
 def _check_clients(settings: YtdlpSettings) -> None:
@@ -157,6 +166,7 @@ def _cookies(settings: YtdlpSettings) -> io.StringIO | None:
     """Read the cookies into memory: yt-dlp writes back to what it was given, and that is never the user's file."""
     if settings.cookie_file is None:
         return None
+    _check_regular("cookie_file", settings.cookie_file)
     try:
         text = settings.cookie_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
