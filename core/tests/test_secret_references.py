@@ -119,7 +119,6 @@ def test_what_a_file_holds_is_a_short_text(tmp_path: Path) -> None:
         resolve(f"file:{file}")
 
 
-<<<<<<< HEAD
 def test_what_tells_of_a_change_tells_no_secret_and_never_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,13 +132,13 @@ def test_what_tells_of_a_change_tells_no_secret_and_never_fails(
     there = marks(value)
     assert (len(there[0]), "canary" in str(there)) == (4, False)
     assert there == marks(value) != absent
-=======
+
+
 def test_what_might_never_answer_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path / "pipe", "/dev/zero"):
         with pytest.raises(ValueError, match="it is no regular file"):
             resolve(f"file:{place}")
->>>>>>> brk
 
 
 def test_the_keyring_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
