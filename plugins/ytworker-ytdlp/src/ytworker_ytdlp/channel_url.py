@@ -41,7 +41,7 @@ WAYS = "Give a channel address such as https://www.youtube.com/@NASA, a handle s
 
 _PUNCTUATION = frozenset("._-·'\u2019")
 _MARKS = frozenset({"Mn", "Mc"})
-"""Unicode categories of the vowel signs and accents that a letter carries, without which no Hindi or Thai is written."""
+"""Unicode categories of the signs that letters carry; no Hindi or Thai is written without them."""
 LONGEST_NAME = 100
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!\d+(?:/|$))")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\\]")
