@@ -18,10 +18,10 @@ Opened = list[tuple[Source, Iterator[Item]]]
 
 def scrape_trending(params: TrendingParameters, context: Context, clock: Callable[[], datetime]) -> Iterator[Item]:
     """Give what is trending; see :meth:`ytworker_trending.YouTubeTrendingWorker.scrape`."""
-    key = _key(context)
-    sources = _sources(params, context, with_key=key is not None)
+    settings = _with_key(context)
+    sources = _sources(params, context, with_key=settings is not None)
     session = Session(context)
-    lists, left_out = _open_all(session, sources, lambda source: _open(session, source, params, key, clock))
+    lists, left_out = _open_all(session, sources, lambda source: _open(session, source, params, settings, clock))
     for item in _given(merge(lists, params.top_n, params.country), session, params):
         yield item.model_copy(update={"extra": {**item.extra, "left_out": left_out}}) if left_out else item
 
@@ -47,19 +47,23 @@ def _open_all(
 
 
 def _open(
-    session: Session, source: Source, params: TrendingParameters, key: str | None, clock: Callable[[], datetime]
+    session: Session,
+    source: Source,
+    params: TrendingParameters,
+    settings: TrendingSettings | None,
+    clock: Callable[[], datetime],
 ) -> Iterator[Item]:
-    if source.kind != "api" or key is None:
+    if source.kind != "api" or settings is None:
         return open_source(session, source, params.country)
-    from ytworker_trending.api import read_api_chart  # noqa: PLC0415 - only with a key
+    from ytworker_trending.api import ApiChart  # noqa: PLC0415 - only with a key
 
-    return iter(read_api_chart(session, key, source.category, params.country, clock()))
+    return ApiChart(session, settings, clock).read(source.category, params.country)
 
 
-def _key(context: Context) -> str | None:
+def _with_key(context: Context) -> TrendingSettings | None:
+    """Give the settings where they hold a key."""
     section = context.settings.get(SECTION)
-    key = section.api_key if isinstance(section, TrendingSettings) else None
-    return key.get_secret_value() if key else None
+    return section if isinstance(section, TrendingSettings) and section.api_key else None
 
 
 def _sources(params: TrendingParameters, context: Context, *, with_key: bool) -> list[Source]:

@@ -66,7 +66,7 @@ def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
             release_at=_rfc3339(entry.get("release_timestamp")),
         ),
     )
-    return _cut(item)
+    return cut(item)
 
 
 def full_item(info: Info) -> Item:
@@ -103,10 +103,10 @@ def full_item(info: Info) -> Item:
         ),
         extra=_extra(info),
     )
-    return _cut(item)
+    return cut(item)
 
 
-def _cut(item: Item) -> Item:
+def cut(item: Item) -> Item:
     """Shorten what no honest page holds, and say so."""
     most = {"title": MAX_TITLE, "description": MAX_DESCRIPTION, "tags": MAX_TAGS}
     long = {name: value[: most[name]] for name in most if len(value := getattr(item, name) or ()) > most[name]}

@@ -147,7 +147,6 @@ RULES: tuple[Rule, ...] = (
             r"premiere will begin",
             r"live event will begin",
             r"begin in a few moments",
-            r"processing this video",
         ),
         retry_after=HOUR,
         availability="public",
