@@ -29,6 +29,8 @@ def scrape_search(params: KeywordParameters, context: Context, now: datetime) ->
     hits = _Hits(Session(context), params, now)
     if params.reordered:
         for rank, (hit, score) in enumerate(in_order(list(hits.gathered()), params, now), 1):
+            if context.cancelled:
+                return
             yield _labelled(hit, rank, score, params)
     else:
         for rank, hit in hits.streamed():
