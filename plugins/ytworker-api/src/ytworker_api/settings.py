@@ -1,7 +1,10 @@
 """The settings section ``[plugins.api_scrape]``: the key, the quota, and the way to the service."""
 
+import functools
 import hashlib
 import ipaddress
+import logging
+import os
 import urllib.parse
 from pathlib import Path
 
@@ -14,6 +17,8 @@ ENDPOINT = "https://youtube.googleapis.com/"
 NAME = "youtube data api"
 LONGEST_KEY = 512
 _PORT_OF = {"http": 80, "https": 443}
+
+logger = logging.getLogger(__name__)
 
 
 class ApiSettings(BaseModel):
@@ -103,6 +108,7 @@ def read_key(settings: ApiSettings) -> SecretStr:
 def _key_in(file: Path) -> str:
     try:
         with file.expanduser().open("rb") as stream:
+            _warn_of_readers(file, os.fstat(stream.fileno()).st_mode)
             return _plain_key(stream.read(LONGEST_KEY + 2).decode("ascii"))
     except OSError as error:
         problem = error.strerror or "it cannot be read"
@@ -110,6 +116,12 @@ def _key_in(file: Path) -> str:
         problem = "it holds something else than a key"
     msg = f"plugins.api_scrape.api_key_file: {file}: {problem}. Write the key into it, on one line, and nothing else"
     raise ConfigError(msg, source=NAME)
+
+
+@functools.cache
+def _warn_of_readers(file: Path, mode: int) -> None:
+    if os.name == "posix" and mode & 0o077:
+        logger.warning("%s: others on this machine may read the key. Run: chmod 600 %s", file, file)
 
 
 def _plain_key(text: str) -> str:
