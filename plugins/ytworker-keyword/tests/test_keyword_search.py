@@ -322,6 +322,17 @@ def test_a_block_after_nine_records_costs_none_of_them(
     assert len(youtube.requests) == 1 + 2 * 3
 
 
+@pytest.mark.parametrize(("rank_by", "name"), [("position", "given"), ("views_per_hour", "read")])
+def test_two_that_cannot_be_read_cost_none_of_those_before(
+    scrape: Scrape, youtube: FakeYouTube, port: FakePort, nasa: list[str], rank_by: str, name: str
+) -> None:
+    youtube.fault("reshaped", f"/player.*({nasa[4]}|{nasa[5]})", times=-1)
+    with pytest.raises(TaskError):
+        scrape(query="nasa", rank_by=rank_by, depth="full", top_n=12)
+    (saved,) = port.checkpoints
+    assert [each["id"] if name == "read" else each for each in saved[name]] == nasa[:4]
+
+
 @pytest.mark.parametrize("rank_by", ["position", "views_per_hour"])
 def test_one_video_that_cannot_be_read_costs_its_own_record_only(
     scrape: Scrape, youtube: FakeYouTube, nasa: list[str], rank_by: str

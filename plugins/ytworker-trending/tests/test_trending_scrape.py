@@ -183,6 +183,24 @@ def test_one_video_that_cannot_be_read_costs_its_own_record_only(
     assert [("unavailable" in item.extra) for item in items] == [False, True, False]
 
 
+def test_two_that_cannot_be_read_cost_none_of_those_before(
+    scrape: Scrape, youtube: FakeYouTube, port: FakePort, videos: tuple[FakeVideo, ...]
+) -> None:
+    youtube.fault("reshaped", f"/player.*({videos[4].id}|{videos[5].id})", times=-1)
+    with pytest.raises(TaskError):
+        scrape(category="music", depth="full")
+    assert port.checkpoints == [{"given": [video.id for video in videos[:4]]}]
+
+
+def test_an_unreadable_last_video_of_a_second_attempt_is_no_failure(
+    scrape: Scrape, youtube: FakeYouTube, videos: tuple[FakeVideo, ...]
+) -> None:
+    youtube.fault("reshaped", f"/player.*{videos[2].id}", times=-1)
+    given = {"given": [video.id for video in videos[:2]]}
+    (item,) = scrape(category="music", depth="full", top_n=3, checkpoint=given)
+    assert "unavailable" in item.extra
+
+
 def test_a_cancelled_task_stops(scrape: Scrape, port: FakePort, videos: tuple[FakeVideo, ...]) -> None:
     port.stop = True
     for depth in ("list", "full"):

@@ -98,9 +98,9 @@ def _given(found: list[Trending], session: Session, params: TrendingParameters) 
 
 def _filled(items: Iterator[Item], total: int, session: Session) -> Iterator[Item]:
     """Fill items with their records; what is done when a failure ends the attempt is kept in a checkpoint."""
-    context, records = session.context, RecordReader(session)
+    context = session.context
     given = _given_before(context.checkpoint.value)
-    saved = len(given)
+    records, saved = RecordReader(session, read_before=bool(given)), len(given)
     try:
         for done, item in enumerate(items, 1):
             if context.cancelled:
@@ -113,8 +113,9 @@ def _filled(items: Iterator[Item], total: int, session: Session) -> Iterator[Ite
                 context.checkpoint.save({"given": list(given)})
                 saved = len(given)
     except (TaskError, Deferred):
-        if records.sure and len(given) > saved:
-            context.checkpoint.save({"given": list(given)})
+        sure = list(given) if records.sure else list(given)[:-1]  # the last may be unread for everybody's reason
+        if len(sure) > saved:
+            context.checkpoint.save({"given": sure})
         raise
     records.settle()
 
