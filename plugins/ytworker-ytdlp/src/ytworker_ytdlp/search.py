@@ -161,8 +161,8 @@ def _names_something(value: Any) -> bool:
 
 def _corrected(notices: list[Mapping[str, Any]]) -> str | None:
     for notice in notices:
-        shown = next((notice[key] for key in _CORRECTIONS if isinstance(notice.get(key), Mapping)), {})
-        query = shown.get("correctedQuery")
+        shown = next((notice[key] for key in _CORRECTIONS if isinstance(notice.get(key), Mapping)), None)
+        query = shown.get("correctedQuery") if shown else None
         pieces = query.get("runs") if isinstance(query, Mapping) else None
         pieces = pieces if isinstance(pieces, list) else []
         if text := "".join(str(piece.get("text", "")) for piece in pieces if isinstance(piece, Mapping)):
