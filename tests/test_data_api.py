@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from running import Program
 from ytworker.model import Item, TaskStatus, to_microseconds
@@ -19,9 +20,14 @@ from ytworker.settings import load_settings, sqlite_url
 from ytworker.testing import FakeClock, make_context
 from ytworker_api import ApiSettings, YouTubeAPIWorker
 from ytworker_api.client import close
+from ytworker_api.costs import PRICES, ZONE
 from ytworker_api.ids import is_short
+from ytworker_api.settings import identity
 from ytworker_api.testing import FakeDataApi, make_id
 from ytworker_channel import YouTubeChannelWorker
+from ytworker_trending import TrendingSettings
+from ytworker_trending import api as chart
+from ytworker_trending.settings import key_identity
 from ytworker_ytdlp import YtdlpSettings, shorts
 from ytworker_ytdlp.testing import FakeYouTube
 
@@ -214,3 +220,10 @@ def test_there_is_one_rule_for_shorts() -> None:
         for seconds in (None, 0.0, 60.0, 180.0, 180.5, 4_000.0):
             expected = shorts.is_short(live_status=status, duration_seconds=seconds)
             assert is_short(status, seconds) is expected, (status, seconds)
+
+
+def test_trending_and_api_draw_on_one_quota() -> None:
+    settings = ApiSettings(api_key=SecretStr("k"))
+    assert identity(settings, SecretStr("k")) == key_identity("k")
+    assert (PRICES["videos.list"][0], ZONE) == (chart.BUCKET, chart.ZONE)
+    assert settings.units_per_day == TrendingSettings().units_per_day

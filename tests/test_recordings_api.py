@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -22,7 +23,8 @@ from ytworker.testing import make_context
 from ytworker_api import ApiSettings, YouTubeAPIWorker, judge
 from ytworker_api.client import Client, close
 
-RECORDINGS = Path(__file__).parents[2] / "shared" / "youtube-recordings"
+BESIDE = Path(__file__).parents[2] / "shared" / "youtube-recordings"
+RECORDINGS = Path(os.environ.get("YOUTUBE_RECORDINGS") or BESIDE)
 pytestmark = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the recordings are not beside this checkout")
 
 

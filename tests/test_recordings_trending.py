@@ -6,6 +6,7 @@ The recordings are not part of the repository; where they are not there, the fak
 import gzip
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -21,7 +22,8 @@ from running import Program
 from ytworker.testing import make_context
 from ytworker_ytdlp import SearchFilters, Session, YtdlpSettings, close, search_pages
 
-RECORDINGS = Path(__file__).parents[2] / "shared" / "youtube-recordings"
+BESIDE = Path(__file__).parents[2] / "shared" / "youtube-recordings"
+RECORDINGS = Path(os.environ.get("YOUTUBE_RECORDINGS") or BESIDE)
 KINDS = {"any": "8AEB", "videos": "EgIQAfABAQ==", "channels": "EgIQAvABAQ==", "playlists": "EgIQA_ABAQ=="}
 ABSENT = pytest.mark.skip(reason="the recordings are not beside this checkout")
 HUBS = {"/gaming/trending": "gaming", "/podcasts/popularepisodes": "podcasts"}

@@ -97,6 +97,20 @@ def test_a_key_is_one_word_and_no_error_repeats_it() -> None:
         assert not wrong or wrong not in told
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
+@pytest.mark.parametrize(("mode", "warnings"), [(0o644, 1), (0o640, 1), (0o600, 0)])
+def test_a_key_that_others_may_read_is_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warnings: int
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("canary")
+    file.chmod(mode)
+    for _ in range(2):
+        read_key(settings_of(api_key_file=str(file)))
+    assert [record.getMessage().count("chmod 600") for record in caplog.records] == [1] * warnings
+    assert "canary" not in caplog.text
+
+
 def test_a_key_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "key"
     settings = settings_of(api_key_file=str(file))

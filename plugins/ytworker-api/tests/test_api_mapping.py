@@ -39,6 +39,14 @@ def test_hidden_counts_are_null() -> None:
     assert found.metrics.precision.likes is None
 
 
+def test_r9_floods_are_cut_and_say_so() -> None:
+    snippet = {**make_video(ID)["snippet"], "title": "x" * 10**6, "description": "y" * 10**6, "tags": ["t"] * 10**5}
+    found = video_item({**make_video(ID), "snippet": snippet}, ALL)
+    assert found.extra["truncated"] == ["description", "tags", "title"]
+    assert len(found.model_dump_json()) < 50_000
+    assert "truncated" not in item().extra
+
+
 @pytest.mark.parametrize("value", ["1.2M", None, -1, "-1", 2**63, str(2**63), "9" * 5_000, 1.5, [], True, "", "٣"])
 def test_r5_a_count_of_a_wrong_type_is_null(value: Any) -> None:
     found = item(statistics={"viewCount": value})

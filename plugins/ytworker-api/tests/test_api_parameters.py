@@ -43,6 +43,7 @@ def test_u7_what_is_no_id_is_refused(video_id: str) -> None:
         ("@NASA", "@NASA"),
         (f"https://www.youtube.com/channel/{CHANNEL}/videos", CHANNEL),
         ("youtube.com/@NASA", "@NASA"),
+        ("https://www.youtube.com/@%E0%A4%B9%E0%A4%BF%E0%A4%A8%E0%A5%8D%E0%A4%A6%E0%A5%80", "@हिन्दी"),
     ],
 )
 def test_a_channel_is_an_id_a_handle_or_an_address(channel: str, found: str) -> None:

@@ -14,7 +14,7 @@ from ytworker.context import Deferred
 from ytworker.testing import FakePort, collect, make_context
 from ytworker_channel import ChannelParameters, YouTubeChannelWorker, scraping
 from ytworker_channel.lists import Found, open_list
-from ytworker_ytdlp import Session, YtdlpSettings, identity
+from ytworker_ytdlp import Session, YtdlpSettings, identity, records
 from ytworker_ytdlp.testing import DEFAULT_NOW, FakeChannel, FakeYouTube, rounded
 
 Scrape = Callable[..., list[Item]]
@@ -147,14 +147,14 @@ def test_age_comes_before_the_cut_and_a_video_out_of_order_does_not_end_the_list
 
 
 def test_a_few_old_ones_between_are_skipped(scrape: Scrape, nasa: FakeChannel, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = scraping.read_video_or_stub
+    read = records.read_video_or_stub
     old = {nasa.videos[index].id for index in (0, 2, 3, 6, 7, 8)}
 
     def aged(session: Any, video_id: str, _subtitles: Any) -> Item:
         item = read(session, video_id)
         return item.model_copy(update={"published_at": DEFAULT_NOW - timedelta(days=900)}) if video_id in old else item
 
-    monkeypatch.setattr(scraping, "read_video_or_stub", aged)
+    monkeypatch.setattr(records, "read_video_or_stub", aged)
     items = scrape(channel_url=nasa.id, content="videos", max_age_days=100, top_n=20)
     assert _ids(items) == [nasa.videos[index].id for index in (1, 4, 5)]
 
@@ -165,7 +165,7 @@ Verdicts = Callable[[str], list[int]]
 @pytest.fixture
 def verdicts(scrape: Scrape, youtube: FakeYouTube, monkeypatch: pytest.MonkeyPatch) -> Verdicts:
     """Scrape a channel drawn by letters: young, old, members-only (undated), premiere; give the positions that came."""
-    read = scraping.read_video_or_stub
+    read = records.read_video_or_stub
 
     def run(letters: str, *, top_n: int = 50, **more: Any) -> list[int]:
         channel = youtube.add_channel(f"@Drawn-{letters}", videos=len(letters))
@@ -179,7 +179,7 @@ def verdicts(scrape: Scrape, youtube: FakeYouTube, monkeypatch: pytest.MonkeyPat
             days = {"y": 1, "o": 450}.get(drawn[video_id])
             return item.model_copy(update={"published_at": days and DEFAULT_NOW - timedelta(days=days)})
 
-        monkeypatch.setattr(scraping, "read_video_or_stub", aged)
+        monkeypatch.setattr(records, "read_video_or_stub", aged)
         values = {"channel_url": channel.id, "content": "videos", "max_age_days": 7, **more}
         found = scrape(top_n=top_n, **values)
         ids = list(drawn)
@@ -498,7 +498,7 @@ def test_r7_r8_one_video_that_is_mixed_up_takes_no_other_with_it(
 ) -> None:
     channel = youtube.add_channel("@MixedUp", videos=6)
     wrong = {channel.videos[place].id for place in odd}
-    read, again = scraping.read_video_or_stub, []
+    read, again = records.read_video_or_stub, []
 
     def mixed_up(session: Session, video_id: str, *rest: Any) -> Item:
         if video_id in wrong:
@@ -507,7 +507,7 @@ def test_r7_r8_one_video_that_is_mixed_up_takes_no_other_with_it(
             raise SuspectError(message)
         return read(session, video_id, *rest)
 
-    monkeypatch.setattr(scraping, "read_video_or_stub", mixed_up)
+    monkeypatch.setattr(records, "read_video_or_stub", mixed_up)
     params = ChannelParameters(channel_url="@MixedUp", top_n=6, content="videos", depth="full")
     context = make_context(settings={"ytdlp": settings}, port=port)
     done = collect(lambda each: worker.scrape(params, each), context, port)

@@ -224,8 +224,8 @@ def test_u12_a_page_that_leads_to_itself_ends_the_search(scrape: Scrape, youtube
 
 def test_a_corrected_query_is_said(scrape: Scrape, youtube: FakeYouTube, nasa: list[str]) -> None:
     youtube.search_behaves("nsaa", corrected="nasa")
-    items = scrape(query="nsaa", top_n=3)
-    assert _ids(items) == nasa[:3]
+    items = scrape(query="nsaa", top_n=30)
+    assert (_ids(items), items[-1].extra["page"]) == (nasa[:30], 2)
     assert {(item.context.query, item.extra["corrected_query"]) for item in items} == {("nsaa", "nasa")}
 
 
@@ -320,6 +320,17 @@ def test_a_block_after_nine_records_costs_none_of_them(
     items = scrape(query="nasa", rank_by=rank_by, depth="full", top_n=12, checkpoint=saved)
     assert len(items) == (12 if name == "read" else 3)
     assert len(youtube.requests) == 1 + 2 * 3
+
+
+@pytest.mark.parametrize(("rank_by", "name"), [("position", "given"), ("views_per_hour", "read")])
+def test_two_that_cannot_be_read_cost_none_of_those_before(
+    scrape: Scrape, youtube: FakeYouTube, port: FakePort, nasa: list[str], rank_by: str, name: str
+) -> None:
+    youtube.fault("reshaped", f"/player.*({nasa[4]}|{nasa[5]})", times=-1)
+    with pytest.raises(TaskError):
+        scrape(query="nasa", rank_by=rank_by, depth="full", top_n=12)
+    (saved,) = port.checkpoints
+    assert [each["id"] if name == "read" else each for each in saved[name]] == nasa[:4]
 
 
 @pytest.mark.parametrize("rank_by", ["position", "views_per_hour"])

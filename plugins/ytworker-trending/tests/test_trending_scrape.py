@@ -13,6 +13,7 @@ import pytest
 from ytworker import (
     Cancelled,
     ConfigError,
+    Deferred,
     Item,
     PermanentError,
     QuotaError,
@@ -26,6 +27,7 @@ from ytworker_trending.api import seconds_to_reset
 from ytworker_ytdlp.testing import FakeChannel, FakeVideo, FakeYouTube
 
 Scrape = Callable[..., list[Item]]
+KEY = "youtube data api with key 0b8bdfd5"
 
 
 @pytest.fixture
@@ -181,6 +183,24 @@ def test_one_video_that_cannot_be_read_costs_its_own_record_only(
     assert [("unavailable" in item.extra) for item in items] == [False, True, False]
 
 
+def test_two_that_cannot_be_read_cost_none_of_those_before(
+    scrape: Scrape, youtube: FakeYouTube, port: FakePort, videos: tuple[FakeVideo, ...]
+) -> None:
+    youtube.fault("reshaped", f"/player.*({videos[4].id}|{videos[5].id})", times=-1)
+    with pytest.raises(TaskError):
+        scrape(category="music", depth="full")
+    assert port.checkpoints == [{"given": [video.id for video in videos[:4]]}]
+
+
+def test_an_unreadable_last_video_of_a_second_attempt_is_no_failure(
+    scrape: Scrape, youtube: FakeYouTube, videos: tuple[FakeVideo, ...]
+) -> None:
+    youtube.fault("reshaped", f"/player.*{videos[2].id}", times=-1)
+    given = {"given": [video.id for video in videos[:2]]}
+    (item,) = scrape(category="music", depth="full", top_n=3, checkpoint=given)
+    assert "unavailable" in item.extra
+
+
 def test_a_cancelled_task_stops(scrape: Scrape, port: FakePort, videos: tuple[FakeVideo, ...]) -> None:
     port.stop = True
     for depth in ("list", "full"):
@@ -275,7 +295,43 @@ def test_with_a_key_the_data_api_takes_its_turn(
     assert both.metrics.views == videos[1].views
     (asked,) = (request for request in youtube.requests if request.host == "youtube.googleapis.com")
     assert "chart=mostPopular&regionCode=US&maxResults=50" in asked.query
-    assert [source for source, _ in port.acquired if "data api" in source] == ["youtube data api with key 0b8bdfd5"]
+    assert [source for source, _ in port.acquired if "data api" in source] == [KEY]
+    assert port.reserved == [(KEY, "units", 1)]
+
+
+def test_later_pages_of_the_data_api_are_asked_for_when_wanted(
+    scrape: Scrape, youtube: FakeYouTube, port: FakePort
+) -> None:
+    videos = [
+        youtube.update_video(video.id, category="Music") for video in youtube.add_channel("@pop", videos=60).videos
+    ]
+    youtube.set_api_chart("BV", videos)
+    for top_n, pages in ((50, 1), (200, 2)):
+        port.reserved.clear()
+        found = scrape(category="music", country="BV", api_key="canary-key", top_n=top_n)
+        assert _ids(found) == [video.id for video in videos[:top_n]]
+        assert [item.context.rank for item in found] == list(range(1, len(found) + 1))
+        assert len(port.reserved) == pages
+
+
+def test_a_quota_that_is_used_up_is_so_for_every_worker_with_the_key(
+    scrape: Scrape, youtube: FakeYouTube, port: FakePort
+) -> None:
+    youtube.respond("googleapis", {"error": {"code": 403, "errors": [{"reason": "quotaExceeded"}]}}, 403)
+    with pytest.raises(QuotaError):
+        scrape(category="music", country="AQ", api_key="canary-key")
+    asked = len(youtube.requests)
+    with pytest.raises(Deferred, match="units"):
+        scrape(category="music", country="AQ", api_key="canary-key")
+    assert len(youtube.requests) == asked
+
+
+def test_r9_floods_in_the_data_api_are_cut_and_say_so(scrape: Scrape, youtube: FakeYouTube) -> None:
+    snippet = {"title": "x" * 100_000, "description": "y" * 100_000, "tags": ["t"] * 100_000}
+    youtube.respond("googleapis", {"items": [{"id": "-_DaUyAB_DE", "snippet": snippet}]})
+    (item,) = scrape(category="music", country="AQ", api_key="k")
+    assert item.extra["truncated"] == ["description", "tags", "title"]
+    assert len(item.model_dump_json()) < 50_000
 
 
 def test_the_key_is_in_no_address_item_or_note(
@@ -329,8 +385,8 @@ def test_every_refusal_of_the_data_api_is_told_apart_by_its_reason(
     youtube.respond("googleapis", body, status)
     with pytest.raises(error, match=match) as caught:
         scrape(category="music", country="AQ", api_key="canary-key")
-    assert caught.value.source == "youtube data api with key 0b8bdfd5"
-    assert caught.value.source in port.held  # until the engine has written the cool-down
+    assert caught.value.source == (f"{KEY}: units" if error is QuotaError else KEY)
+    assert KEY in port.held  # until the engine has written the cool-down
     assert "canary" not in str(caught.value)
     assert videos
 
@@ -369,13 +425,14 @@ def test_a_broken_connection_to_the_data_api_is_tried_again(scrape: Scrape, yout
 def test_odd_values_of_the_data_api(scrape: Scrape, youtube: FakeYouTube) -> None:
     row: Any = {
         "id": "-_DaUyAB_DE",
-        "snippet": {"publishedAt": "yesterday", "title": "", "tags": None},
+        "snippet": {"publishedAt": "yesterday", "title": "", "tags": 5, "channelId": "x", "thumbnails": [1]},
         "contentDetails": {"duration": "P1DT1H"},
         "statistics": {"viewCount": "x", "commentCount": "7"},
     }
     youtube.respond("googleapis", {"items": [row]})
     (item,) = scrape(category="music", country="AQ", api_key="k")
     assert (item.published_at, item.title, item.duration_seconds) == (None, None, 90_000.0)
+    assert (item.tags, item.author.id, item.thumbnail_url) == (None, None, None)
     assert json.loads(item.metrics.model_dump_json()) == {
         "views": None,
         "likes": None,

@@ -19,6 +19,8 @@ NASA = "UCLA_DiR1FfKNvjuUpBHmylQ"
     [
         ("@NASA", "handle", "NASA", None),
         ("NASA", "handle", "NASA", None),
+        ("@हिन्दी", "handle", "हिन्दी", None),
+        ("https://www.youtube.com/@%E0%B9%84%E0%B8%97%E0%B8%A2%E0%B8%B5%E0%B9%88/videos", "handle", "ไทยี่", "videos"),
         ("  @NASA\n", "handle", "NASA", None),
         (NASA, "id", NASA, None),
         ("https://www.youtube.com/@NASA", "handle", "NASA", None),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ytworker import Item, SuspectError, TaskError
+from ytworker import BlockedError, Item, SuspectError, TaskError, ThrottledError
 from ytworker_ytdlp import (
     Session,
     limits,
@@ -257,6 +257,22 @@ def test_r11_a_redirect_elsewhere_is_refused(
     with pytest.raises(SuspectError, match="redirect was refused"):
         read_video(session, channel.videos[0].id)
     assert trap.hits == 0
+
+
+@pytest.mark.parametrize(
+    ("location", "error"),
+    [
+        ("https://consent.youtube.com/m?continue=http://127.0.0.1:{port}/", BlockedError),
+        ("https://www.google.com/sorry/index?continue=http://127.0.0.1:{port}/", ThrottledError),
+    ],
+)
+def test_r6_a_redirect_to_consent_or_captcha_is_about_who_asks(
+    session: Session, youtube: FakeYouTube, channel: FakeChannel, trap: Any, location: str, error: type[TaskError]
+) -> None:
+    youtube.fault("redirect", times=-1, location=location.format(port=trap.port))
+    with pytest.raises(error, match="redirect was refused") as caught:
+        read_video(session, channel.videos[0].id)
+    assert (caught.value.source, trap.hits, len(youtube.requests)) == (session.source, 0, 1)
 
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://www.youtube.com/", "", "//", "/watch?v=\x00"])

@@ -122,6 +122,15 @@ FULL: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize(("shown", "availability"), [("[Private video]", "private"), ("[Deleted video]", "gone")])
+def test_what_a_list_shows_in_place_of_a_title_is_none(shown: str, availability: str) -> None:
+    hidden = _listed("playlist", title=shown)
+    assert (hidden.title, hidden.availability, hidden.extra["unavailable"]) == (None, availability, shown)
+    full = Item(source="youtube", id=VIDEO, title="It is back", availability="public")
+    back = merged(hidden, full)
+    assert (back.title, back.availability, back.extra) == ("It is back", "public", {})
+
+
 def test_a_full_record() -> None:
     item = full_item(FULL)
     assert item.published_at == datetime(2026, 5, 28, 20, 26, 40, tzinfo=UTC)

@@ -87,7 +87,7 @@ def test_nothing_found(session: Session, found: list[str]) -> None:
 
 def test_a_corrected_query(session: Session, youtube: FakeYouTube, found: list[str]) -> None:
     youtube.search_behaves("serched", corrected="searched")
-    assert [page.corrected for page in search_pages(session, "serched")] == ["searched", None, None]
+    assert [page.corrected for page in search_pages(session, "serched")] == ["searched"] * 3
     assert found
 
 

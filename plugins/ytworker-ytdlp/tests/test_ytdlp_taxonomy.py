@@ -88,6 +88,15 @@ class Status(Exception):  # noqa: N818 - stands for yt-dlp's HTTPError
         ("This live event will begin in a few moments.", "not_yet"),
         ("'x' is not a valid URL", "invalid"),
         ("Tunnel connection failed: 407 Proxy Authentication Required", "proxy_login"),
+        ("Please sign in. Use --cookies-from-browser or --cookies for the authentication", "bot_check"),
+        ("This video is private. If the owner of this video has granted you access, please sign in.", "private"),
+        ("Video unavailable. It contains content from X, who has blocked it in your country", "geo_blocked"),
+        ("This live stream recording is not available.", "gone"),
+        (
+            "The following content is not available on this app. Watch on the latest version.",
+            "not_available",
+        ),
+        ("We're processing this video. Check back later.", "processing"),
         ("An extractor error has occurred", "bug"),
     ],
 )

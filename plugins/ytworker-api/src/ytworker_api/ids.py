@@ -1,6 +1,7 @@
 """Ids of YouTube, and the addresses built from them in the one spelling that all ytworker plugins give."""
 
 import re
+import unicodedata
 import urllib.parse
 
 SITE = "https://www.youtube.com"
@@ -10,7 +11,10 @@ LONGEST_SHORT = 180.0
 
 VIDEO_ID = re.compile(r"[0-9A-Za-z_-]{11}")
 CHANNEL_ID = re.compile(r"UC[0-9A-Za-z_-]{22}")
-HANDLE = re.compile(r"@[\w.·-]{3,30}")
+LONGEST_HANDLE = 30
+_PUNCTUATION = frozenset("_.-·")
+_MARKS = frozenset({"Mn", "Mc"})
+"""Unicode categories of the signs that letters carry; no Hindi or Thai is written without them."""
 _CHANNEL_HOSTS = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com"})
 
 
@@ -40,10 +44,19 @@ def parse_channel(text: str) -> str:
         parts = urllib.parse.urlsplit(name if "://" in name else f"https://{name}")
         if parts.scheme in {"http", "https"} and parts.netloc.lower() in _CHANNEL_HOSTS:
             name = urllib.parse.unquote(parts.path.strip("/").removeprefix("channel/").split("/")[0])
-    if CHANNEL_ID.fullmatch(name) or HANDLE.fullmatch(name):
+    if CHANNEL_ID.fullmatch(name) or _is_handle(name):
         return name
     msg = "a channel is a UC… id (UC and 22 letters, digits, - or _), an @handle, or the address of one of these"
     raise ValueError(msg)
+
+
+def _is_handle(text: str) -> bool:
+    name = text.removeprefix("@")
+    return text.startswith("@") and 0 < len(name) <= LONGEST_HANDLE and all(map(_is_of_handle, name))
+
+
+def _is_of_handle(char: str) -> bool:
+    return char.isalnum() or char in _PUNCTUATION or unicodedata.category(char) in _MARKS
 
 
 def is_short(live_status: str | None, duration_seconds: float | None) -> bool | None:

@@ -24,6 +24,9 @@ _DURATION = re.compile(
 )
 _COUNT = re.compile(r"[0-9]{1,19}")
 _AGE_LIMIT = 18
+MAX_TITLE, MAX_DESCRIPTION, MAX_TAGS = 1000, 20_000, 1000
+"""Characters, characters and tags that are kept, here and by the other plugins. YouTube allows 100, 5,000 and 500
+characters of tags in all; what is longer is no title, and ``extra.truncated`` names what was cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def video_item(record: Record, parts: frozenset[str], context: ItemContext | Non
     seconds = _duration(details.get("duration"))
     if live_status in {"is_live", "is_upcoming"}:
         seconds = None  # P0D
-    return Item(
+    item = Item(
         source=SOURCE,
         id=record["id"],
         url=watch_url(record["id"]),
@@ -73,6 +76,16 @@ def video_item(record: Record, parts: frozenset[str], context: ItemContext | Non
         context=context or ItemContext(),
         extra=_extra(record, snippet, details),
     )
+    return _cut(item)
+
+
+def _cut(item: Item) -> Item:
+    """Shorten what no honest record holds, and say so."""
+    most = {"title": MAX_TITLE, "description": MAX_DESCRIPTION, "tags": MAX_TAGS}
+    long = {name: value[: most[name]] for name in most if len(value := getattr(item, name) or ()) > most[name]}
+    if not long:
+        return item
+    return item.model_copy(update={**long, "extra": {**item.extra, "truncated": sorted(long)}})
 
 
 def missing_item(hit: Hit, *, gone: bool = True) -> Item:
@@ -84,7 +97,7 @@ def missing_item(hit: Hit, *, gone: bool = True) -> Item:
     """
     snippet = _mapping(hit.record, "snippet")
     private = _mapping(hit.record, "status").get("privacyStatus") == "private"
-    return Item(
+    item = Item(
         source=SOURCE,
         id=hit.id,
         url=watch_url(hit.id),
@@ -93,6 +106,7 @@ def missing_item(hit: Hit, *, gone: bool = True) -> Item:
         extra={"unavailable": LEFT_OUT},
         **({} if gone else _listed(snippet)),
     )
+    return _cut(item)
 
 
 def search_hit(record: Any, context: ItemContext) -> Hit | None:

@@ -1,8 +1,11 @@
 """The settings section ``[plugins.api_scrape]``: the key, the quota, and the way to the service."""
 
 import errno
+import functools
 import hashlib
 import ipaddress
+import logging
+import os
 import urllib.parse
 from pathlib import Path
 
@@ -15,6 +18,8 @@ ENDPOINT = "https://youtube.googleapis.com/"
 NAME = "youtube data api"
 LONGEST_KEY = 512
 _PORT_OF = {"http": 80, "https": 443}
+
+logger = logging.getLogger(__name__)
 
 
 class ApiSettings(BaseModel):
@@ -105,6 +110,7 @@ def _beginning_of(file: Path) -> bytes:
     if file.is_fifo() or file.is_char_device():
         raise OSError(errno.EINVAL, "it is no regular file")  # a pipe or a terminal might never answer
     with file.open("rb") as stream:
+        _warn_of_readers(file, os.fstat(stream.fileno()).st_mode)
         return stream.read(LONGEST_KEY + 2)
 
 
@@ -117,6 +123,12 @@ def _key_in(file: Path) -> str:
         problem = "it holds something else than a key"
     msg = f"plugins.api_scrape.api_key_file: {file}: {problem}. Write the key into it, on one line, and nothing else"
     raise ConfigError(msg, source=NAME)
+
+
+@functools.cache
+def _warn_of_readers(file: Path, mode: int) -> None:
+    if os.name == "posix" and mode & 0o077:
+        logger.warning("%s: others on this machine may read the key. Run: chmod 600 %s", file, file)
 
 
 def _plain_key(text: str) -> str:

@@ -5,17 +5,15 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from ytworker import Context, Deferred, ErrorClass, Item, OfflineError, PermanentError, TaskError
+from ytworker import Context, Deferred, Item, PermanentError, TaskError
 from ytworker_channel.lists import Found, open_list
 from ytworker_channel.parameters import ChannelParameters
-from ytworker_ytdlp import Session, merged, read_video_or_stub
+from ytworker_ytdlp import RecordReader, Session
 
 CHECKPOINT_EVERY = 10
 """Videos in full, each of two requests or more."""
 CHECKPOINT_LISTED = 30
 """Entries of a list: the shortest page of one."""
-ABOUT_ONE = frozenset({ErrorClass.TRANSIENT, ErrorClass.SUSPECT, ErrorClass.BUG})
-"""Failures that may be those of a single video's page."""
 PATIENCE = 3
 """So many too old videos in a row end a list; fewer are a premiere or a stream that stands out of order."""
 
@@ -88,7 +86,6 @@ class _Deep:
     """
 
     def __init__(self, session: Session, params: ChannelParameters, cutoff: datetime | None) -> None:
-        self._session = session
         self._context = session.context
         self._params = params
         self._cutoff = cutoff
@@ -98,8 +95,7 @@ class _Deep:
         self._row = 0
         self._held: list[Item] = []
         self._last_young = False
-        self._read_any = bool(self._seen)
-        self._failure: TaskError | None = None
+        self._records = RecordReader(session, params.subtitles, read_before=bool(self._seen))
 
     def items(self, found: Found) -> Iterator[Item]:
         """Give the full items; stop at the wanted number, at too many old ones, or when the task is cancelled.
@@ -111,8 +107,7 @@ class _Deep:
         except (TaskError, Deferred):
             self._keep()
             raise
-        if self._failure is not None and not self._read_any:
-            raise self._failure
+        self._records.settle()
 
     def _wanted(self, found: Found) -> Iterator[Item]:
         for item in self._young(found):
@@ -138,29 +133,10 @@ class _Deep:
         """Read one video, unless it was given before or its date in the list is too old already."""
         if listed.id in self._seen or _is_old(listed, self._cutoff):
             return listed
-        for _ in range(2):
-            try:
-                full = read_video_or_stub(self._session, listed.id, self._params.subtitles)
-            except TaskError as error:
-                failure = self._excused(error)
-            else:
-                self._read_any, self._failure = True, None
-                return merged(listed, full)
-        self._keep()  # without this one: another has to be read before it counts as its own trouble
-        self._failure = failure
-        self._context.logger.warning("%s; what the list tells of it is given instead", failure)
-        return listed.model_copy(update={"extra": {**listed.extra, "unavailable": str(failure)}})
-
-    def _excused(self, error: TaskError) -> TaskError:
-        """Let a failure pass that may be one video's own, and raise every other.
-
-        A second video that fails right after the first proves that it is not the videos; a passing trouble is better
-        off with the engine, which waits before it tries again, until that did not help.
-        """
-        passing = error.error_class is ErrorClass.TRANSIENT and self._context.task.attempt == 1
-        if self._failure or passing or error.error_class not in ABOUT_ONE or isinstance(error, OfflineError):
-            raise error
-        return error
+        item = self._records.fill(listed)
+        if not self._records.sure:
+            self._save()  # without this one: another has to be read before it counts as its own trouble
+        return item
 
     def _settle(self, item: Item, *, given: bool) -> list[Item]:
         """Judge an item, and with it those that are held; give all that may go out now."""
@@ -178,7 +154,11 @@ class _Deep:
         return [item for item in held if young or _is_upcoming(item)]
 
     def _keep(self) -> None:
-        if len(self._seen) > self._kept and self._failure is None:
+        if self._records.sure:
+            self._save()
+
+    def _save(self) -> None:
+        if len(self._seen) > self._kept:
             self._kept = len(self._seen)
             self._context.checkpoint.save({"seen": list(self._seen)})
 

@@ -29,6 +29,8 @@ def scrape_search(params: KeywordParameters, context: Context, now: datetime) ->
     hits = _Hits(Session(context), params, now)
     if params.reordered:
         for rank, (hit, score) in enumerate(in_order(list(hits.gathered()), params, now), 1):
+            if context.cancelled:
+                return
             yield _labelled(hit, rank, score, params)
     else:
         for rank, hit in hits.streamed():
@@ -55,10 +57,10 @@ class _Hits:
         self._context = session.context
         self._params = params
         self._now = now
-        self._records = RecordReader(session)
         saved = session.context.checkpoint.value
         self._given = _given_before(saved)
         self._read = _read_before(saved)
+        self._records = RecordReader(session, read_before=bool(self._given or self._read))
 
     def streamed(self) -> Iterator[tuple[int, Hit]]:
         """Give hits with their ranks as they come; those that an earlier attempt gave and stored are counted only."""
@@ -71,8 +73,10 @@ class _Hits:
                 if self._worth_saving(len(self._given) - given) and rank < self._params.top_n:
                     given = self._save({"given": list(self._given)}, len(self._given))
         except (TaskError, Deferred):
-            if self._params.full and self._records.sure and len(self._given) > given:
-                self._save({"given": list(self._given)}, 0)
+            # The last may be unread for everybody's reason: it does not count until another was read.
+            sure = list(self._given) if self._records.sure else list(self._given)[:-1]
+            if self._params.full and len(sure) > given:
+                self._save({"given": sure}, 0)
             raise
 
     def gathered(self) -> Iterator[Hit]:

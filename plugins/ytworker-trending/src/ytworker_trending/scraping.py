@@ -18,10 +18,10 @@ Opened = list[tuple[Source, Iterator[Item]]]
 
 def scrape_trending(params: TrendingParameters, context: Context, clock: Callable[[], datetime]) -> Iterator[Item]:
     """Give what is trending; see :meth:`ytworker_trending.YouTubeTrendingWorker.scrape`."""
-    key = _key(context)
-    sources = _sources(params, context, with_key=key is not None)
+    settings = _with_key(context)
+    sources = _sources(params, context, with_key=settings is not None)
     session = Session(context)
-    lists, left_out = _open_all(session, sources, lambda source: _open(session, source, params, key, clock))
+    lists, left_out = _open_all(session, sources, lambda source: _open(session, source, params, settings, clock))
     for item in _given(merge(lists, params.top_n, params.country), session, params):
         yield item.model_copy(update={"extra": {**item.extra, "left_out": left_out}}) if left_out else item
 
@@ -47,19 +47,23 @@ def _open_all(
 
 
 def _open(
-    session: Session, source: Source, params: TrendingParameters, key: str | None, clock: Callable[[], datetime]
+    session: Session,
+    source: Source,
+    params: TrendingParameters,
+    settings: TrendingSettings | None,
+    clock: Callable[[], datetime],
 ) -> Iterator[Item]:
-    if source.kind != "api" or key is None:
+    if source.kind != "api" or settings is None:
         return open_source(session, source, params.country)
-    from ytworker_trending.api import read_api_chart  # noqa: PLC0415 - only with a key
+    from ytworker_trending.api import ApiChart  # noqa: PLC0415 - only with a key
 
-    return iter(read_api_chart(session, key, source.category, params.country, clock()))
+    return ApiChart(session, settings, clock).read(source.category, params.country)
 
 
-def _key(context: Context) -> str | None:
+def _with_key(context: Context) -> TrendingSettings | None:
+    """Give the settings where they hold a key."""
     section = context.settings.get(SECTION)
-    key = section.api_key if isinstance(section, TrendingSettings) else None
-    return key.get_secret_value() if key else None
+    return section if isinstance(section, TrendingSettings) and section.api_key else None
 
 
 def _sources(params: TrendingParameters, context: Context, *, with_key: bool) -> list[Source]:
@@ -94,9 +98,9 @@ def _given(found: list[Trending], session: Session, params: TrendingParameters) 
 
 def _filled(items: Iterator[Item], total: int, session: Session) -> Iterator[Item]:
     """Fill items with their records; what is done when a failure ends the attempt is kept in a checkpoint."""
-    context, records = session.context, RecordReader(session)
+    context = session.context
     given = _given_before(context.checkpoint.value)
-    saved = len(given)
+    records, saved = RecordReader(session, read_before=bool(given)), len(given)
     try:
         for done, item in enumerate(items, 1):
             if context.cancelled:
@@ -109,8 +113,9 @@ def _filled(items: Iterator[Item], total: int, session: Session) -> Iterator[Ite
                 context.checkpoint.save({"given": list(given)})
                 saved = len(given)
     except (TaskError, Deferred):
-        if records.sure and len(given) > saved:
-            context.checkpoint.save({"given": list(given)})
+        sure = list(given) if records.sure else list(given)[:-1]  # the last may be unread for everybody's reason
+        if len(sure) > saved:
+            context.checkpoint.save({"given": sure})
         raise
     records.settle()
 

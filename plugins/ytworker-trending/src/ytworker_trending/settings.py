@@ -17,7 +17,13 @@ class TrendingSettings(BaseModel):
     api_key: SecretStr | None = Field(
         default=None,
         description="A key of the YouTube Data API. With it, the API's own chart by country is read too: one unit of "
-        "quota for each task.",
+        "quota for each 50 videos.",
+    )
+    units_per_day: int = Field(
+        default=10_000,
+        ge=1,
+        le=10**9,
+        description="Units a day of the key's quota. It is shared with ytworker-api: give both the same.",
     )
 
     @field_validator("api_key")

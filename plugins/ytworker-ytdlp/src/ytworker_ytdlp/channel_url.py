@@ -5,6 +5,7 @@ The text is taken apart here and never used again: the address that is asked is 
 
 import ipaddress
 import re
+import unicodedata
 import urllib.parse
 from typing import NoReturn
 
@@ -38,7 +39,10 @@ RESERVED = frozenset({
 # fmt: on
 WAYS = "Give a channel address such as https://www.youtube.com/@NASA, a handle such as @NASA, or an id (UC…)."
 
-_NAME = re.compile(r"\w[\w.\-·'\u2019]{0,99}")
+_PUNCTUATION = frozenset("._-·'\u2019")
+_MARKS = frozenset({"Mn", "Mc"})
+"""Unicode categories of the signs that letters carry; no Hindi or Thai is written without them."""
+LONGEST_NAME = 100
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!\d+(?:/|$))")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\\]")
 _KNOWN_HOST = re.compile(r"(?i)(?:[\w.-]+\.)?(?:youtube\.com|youtu\.be|youtube-nocookie\.com)\.?(?::\d+)?")
@@ -164,11 +168,20 @@ def _from_path(parts: list[str]) -> ChannelRef:
 def _make(kind: Kind, value: str, rest: list[str]) -> ChannelRef:
     if kind == "id" and not CHANNEL_ID.fullmatch(value):
         _refuse("A channel id is UC and 22 letters, digits, - or _")
-    if not _NAME.fullmatch(value):
+    if not _is_name(value):
         _refuse("The name holds characters that no channel name has")
     if len(rest) > 1:
         _refuse("The address goes on after the tab")
     return ChannelRef(kind, value, _tab(rest[0].lower()) if rest else None)
+
+
+def _is_name(text: str) -> bool:
+    """Tell whether a text may be a name: letters and digits of any script, and what stands between and upon them."""
+    return 0 < len(text) <= LONGEST_NAME and (text[0].isalnum() or text[0] == "_") and all(map(_is_of_name, text))
+
+
+def _is_of_name(char: str) -> bool:
+    return char.isalnum() or char in _PUNCTUATION or unicodedata.category(char) in _MARKS
 
 
 def _tab(name: str) -> Tab | None:
@@ -187,6 +200,6 @@ def _from_name(text: str) -> ChannelRef:
         _refuse(f"{text} is a list of one's own account and is never read")
     if bare and (re.fullmatch(r"(?i)localhost|0x[\da-f.]*", text) or "." in text or not re.search(r"[^\W\d]", text)):
         _refuse("This looks like a host or a number; write a handle with its @")
-    if not _NAME.fullmatch(name):
+    if not _is_name(name):
         _refuse("A handle has only letters, digits, and . - _ · between them")
     return ChannelRef("handle", name)

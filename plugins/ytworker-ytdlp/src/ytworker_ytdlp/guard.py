@@ -32,7 +32,8 @@ def url_problem(url: str) -> str | None:
     if port not in {None, 443}:
         return f"port {port}"
     if host in REFUSED_HOSTS or not (host == DOMAIN or host.endswith(f".{DOMAIN}")):
-        return f"{host[:80] or 'no host'} is not a host that is asked"
+        shown = f"{host[:80]}/sorry" if parts.path.startswith("/sorry") else host[:80]  # Google's page of a captcha
+        return f"{shown or 'no host'} is not a host that is asked"
     return None
 
 

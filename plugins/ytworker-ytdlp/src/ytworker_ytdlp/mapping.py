@@ -28,6 +28,8 @@ AVAILABILITY = {
     "premium_only": "premium_only",
     "needs_auth": "restricted",
 }
+PLACEHOLDERS = {"[Private video]": "private", "[Deleted video]": "gone", "[Unavailable video]": "gone"}
+"""What lists show in place of a title; yt-dlp asks in English."""
 LIVE_STATUS = frozenset({"not_live", "is_live", "is_upcoming", "was_live", "post_live"})
 EXACT_LISTS = frozenset({"videos", "streams", "search", "hub:gaming", "hub:live", "hub:podcasts"})
 
@@ -41,13 +43,15 @@ def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
         rank: Its position, from 1.
     """
     views = _count(entry.get("view_count"))
+    title = _text(entry.get("title"))
+    hidden = PLACEHOLDERS.get(title or "")
     exact = listing.name in EXACT_LISTS and "description" in entry
     precision: Precision = "exact" if exact else "rounded"
     item = Item(
         source=SOURCE,
         id=entry["id"],
         url=watch_url(entry["id"]),
-        title=_text(entry.get("title")),
+        title=None if hidden else title,
         author=_author(entry, listing.channel),
         duration_seconds=_seconds(entry.get("duration")),
         thumbnail_url=_thumbnail(entry),
@@ -57,16 +61,17 @@ def listed_item(entry: Info, listing: Listing, rank: int) -> Item:
             duration_seconds=_seconds(entry.get("duration")),
         ),
         live_status=_live_status(entry),
-        availability=AVAILABILITY.get(str(entry.get("availability"))),
+        availability=hidden or AVAILABILITY.get(str(entry.get("availability"))),
         metrics=Metrics(views=views, precision=MetricPrecision(views=None if views is None else precision)),
         context=ItemContext(list=listing.name, rank=rank),
         extra=_present(
+            unavailable=title if hidden else None,
             snippet=(_text(entry.get("description")) or "")[:MAX_DESCRIPTION] or None,
             concurrent_viewers=_count(entry.get("concurrent_view_count")),
             release_at=_rfc3339(entry.get("release_timestamp")),
         ),
     )
-    return _cut(item)
+    return cut(item)
 
 
 def full_item(info: Info) -> Item:
@@ -103,10 +108,10 @@ def full_item(info: Info) -> Item:
         ),
         extra=_extra(info),
     )
-    return _cut(item)
+    return cut(item)
 
 
-def _cut(item: Item) -> Item:
+def cut(item: Item) -> Item:
     """Shorten what no honest page holds, and say so."""
     most = {"title": MAX_TITLE, "description": MAX_DESCRIPTION, "tags": MAX_TAGS}
     long = {name: value[: most[name]] for name in most if len(value := getattr(item, name) or ()) > most[name]}
@@ -120,6 +125,8 @@ def merged(listed: Item, full: Item) -> Item:
     known = _known(full)
     known["author"] = listed.author.model_copy(update=_known(full.author))
     known["extra"] = {**listed.extra, **full.extra}
+    if full.availability is not None and "unavailable" not in full.extra:
+        known["extra"].pop("unavailable", None)
     if full.description is not None:
         known["extra"].pop("snippet", None)
     known["context"] = listed.context

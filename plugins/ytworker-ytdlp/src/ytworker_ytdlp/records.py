@@ -1,5 +1,7 @@
 """The whole records of the videos of a list, where one that cannot be read costs no more than itself."""
 
+from collections.abc import Sequence
+
 from ytworker import ErrorClass, Item, OfflineError, TaskError
 from ytworker_ytdlp.mapping import merged
 from ytworker_ytdlp.session import Session
@@ -19,11 +21,14 @@ class RecordReader:
 
     Args:
         session: The session at work.
+        subtitles: Languages whose subtitles become ``text``; see :func:`ytworker_ytdlp.read_video`.
+        read_before: Whether an earlier attempt read a record of this list.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, subtitles: Sequence[str] = (), *, read_before: bool = False) -> None:
         self._session = session
-        self._read_any = False
+        self._subtitles = subtitles
+        self._read_any = read_before
         self._failure: TaskError | None = None
 
     @property
@@ -39,7 +44,7 @@ class RecordReader:
         """
         for _ in range(TRIES):
             try:
-                full = read_video_or_stub(self._session, listed.id)
+                full = read_video_or_stub(self._session, listed.id, self._subtitles)
             except TaskError as error:
                 failure = self._excused(error)
             else:

@@ -72,7 +72,16 @@ RULES: tuple[Rule, ...] = (
             r"captcha challenge",
             r"ip is likely being blocked",
             r"login_required",
+            r"^please sign in\b",  # what is left of LOGIN_REQUIRED for a public video, its advice cleaned away
         ),
+        identity=True,
+    ),
+    Rule(
+        name="consent",
+        error_class=ErrorClass.BLOCKED,
+        hint="YouTube asks for consent to its cookies before anything else. Give it in a browser and set "
+        "plugins.ytdlp.cookie_file, or ask from another address (plugins.ytdlp.proxy).",
+        patterns=(r"a redirect was refused: consent\.(?:youtube|google)\.com",),
         identity=True,
     ),
     Rule(
@@ -80,7 +89,12 @@ RULES: tuple[Rule, ...] = (
         error_class=ErrorClass.THROTTLED,
         hint="The source cools down; the task goes on by itself.",
         statuses=frozenset({429}),
-        patterns=(r"http error 429", r"too many requests", r"recaptcha"),
+        patterns=(
+            r"http error 429",
+            r"too many requests",
+            r"recaptcha",
+            r"a redirect was refused: (?:[a-z0-9]+\.)?google\.com/sorry",
+        ),
         identity=True,
     ),
     Rule(
@@ -96,7 +110,11 @@ RULES: tuple[Rule, ...] = (
         error_class=ErrorClass.RESTRICTED,
         hint="It needs an address in another country (plugins.ytdlp.proxy).",
         types=frozenset({"GeoRestrictedError"}),
-        patterns=(r"not made this video available in your country", r"not available in your country"),
+        patterns=(
+            r"not made this video available in your country",
+            r"(?:not|n't) available in your country",
+            r"blocked it in your country",
+        ),
         availability="restricted",
     ),
     Rule(
@@ -124,7 +142,20 @@ RULES: tuple[Rule, ...] = (
         name="not_yet",
         error_class=ErrorClass.NOT_YET,
         hint="It has not begun yet.",
-        patterns=(r"premieres in", r"premiere will begin", r"live event will begin", r"begin in a few moments"),
+        patterns=(
+            r"premieres in",
+            r"premiere will begin",
+            r"live event will begin",
+            r"begin in a few moments",
+        ),
+        retry_after=HOUR,
+        availability="public",
+    ),
+    Rule(
+        name="processing",
+        error_class=ErrorClass.NOT_YET,
+        hint="It was uploaded just now.",
+        patterns=(r"processing this video",),
         retry_after=HOUR,
         availability="public",
     ),
@@ -163,6 +194,7 @@ RULES: tuple[Rule, ...] = (
             r"no longer available",
             r"has been removed",
             r"video does(?: not|n't) exist",
+            r"recording (?:is not|isn't) available",
         ),
         availability="gone",
     ),
@@ -170,7 +202,10 @@ RULES: tuple[Rule, ...] = (
         name="not_available",
         error_class=ErrorClass.GONE,
         hint="Open the address in a browser to make sure.",
-        patterns=(r"this video (?:is not|isn't) available(?! in)",),
+        patterns=(
+            r"this video (?:is not|isn't) available(?! in)",
+            r"content (?:is not|isn't) available on this app",
+        ),
         availability="gone",
     ),
     Rule(

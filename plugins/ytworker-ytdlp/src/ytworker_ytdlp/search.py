@@ -25,6 +25,7 @@ _IDS: dict[SearchKind, re.Pattern[str]] = {
     "any": re.compile(f"{VIDEO_ID.pattern}|{CHANNEL_ID.pattern}|{PLAYLIST_ID.pattern}"),
 }
 _SHELVES = ("shelfRenderer", "reelShelfRenderer", "gridShelfViewModel", "horizontalCardListRenderer")
+_CORRECTIONS = ("showingResultsForRenderer", "includingResultsForRenderer")
 _NOTHING = ("messageRenderer", "backgroundPromoRenderer")
 _ID_KEYS = frozenset({"videoId", "contentId", "channelId", "playlistId"})
 _KEYS = ("contents", "onResponseReceivedCommands")
@@ -37,7 +38,7 @@ class SearchPage:
     Attributes:
         number: Its number, from 1.
         entries: Its hits that no earlier page had; side shelves ("people also watched") are left out.
-        corrected: What YouTube searched for in place of the query, where it says so.
+        corrected: What YouTube searched for in place of the query, where its first page says so.
     """
 
     number: int
@@ -84,6 +85,7 @@ class _Pages:
         self._visitor: str | None = None
         self._tokens: set[str] = set()
         self._number = 0
+        self._corrected: str | None = None
 
     def turn(self) -> SearchPage | None:
         """Ask for the next page; None where there is none."""
@@ -103,7 +105,8 @@ class _Pages:
         self.said_nothing |= nothing
         self._follow(following)
         entries = tuple(entry for entry in found if self._id.fullmatch(str(entry.get("id"))))
-        return SearchPage(self._number, entries, _corrected(items))
+        self._corrected = self._corrected or _corrected(items)
+        return SearchPage(self._number, entries, self._corrected)
 
     def _ask(self, reader: Any) -> Mapping[str, Any]:
         headers = reader.generate_api_headers(ytcfg={}, visitor_data=self._visitor)
@@ -158,9 +161,11 @@ def _names_something(value: Any) -> bool:
 
 def _corrected(notices: list[Mapping[str, Any]]) -> str | None:
     for notice in notices:
-        shown = notice.get("showingResultsForRenderer")
-        pieces = shown.get("correctedQuery", {}).get("runs") if isinstance(shown, Mapping) else None
-        if text := "".join(str(piece.get("text", "")) for piece in pieces or () if isinstance(piece, Mapping)):
+        shown = next((notice[key] for key in _CORRECTIONS if isinstance(notice.get(key), Mapping)), None)
+        query = shown.get("correctedQuery") if shown else None
+        pieces = query.get("runs") if isinstance(query, Mapping) else None
+        pieces = pieces if isinstance(pieces, list) else []
+        if text := "".join(str(piece.get("text", "")) for piece in pieces if isinstance(piece, Mapping)):
             return text
     return None
 

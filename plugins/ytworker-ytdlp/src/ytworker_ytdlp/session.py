@@ -229,6 +229,8 @@ class Session:
             msg += "an ad blocker answers instead (or set plugins.ytdlp.proxy), then the task goes on by itself"
             return self._remember(OfflineError(msg, source=self.source))
         if "RefusedTargetError" in names:
+            if (verdict := judge(error)).rule.identity:
+                return self._remember(to_error(verdict, subject=self.source, source=self.source))
             msg = f"{error}. YouTube does not do that: check the network and plugins.ytdlp.proxy"
             return self._remember(SuspectError(msg, source=self.source))
         if "CertificateVerifyError" in names:

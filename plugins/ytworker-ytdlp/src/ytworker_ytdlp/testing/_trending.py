@@ -115,9 +115,11 @@ def api_chart(catalogue: Catalogue, asked: dict[str, str]) -> Json | None:
     ]
     if not videos:
         return None
-    items = [_api_item(video) for video in videos[: int(asked.get("maxResults", "5"))]]
+    start, length = int(asked.get("pageToken", "0")), int(asked.get("maxResults", "5"))
+    items = [_api_item(video) for video in videos[start : start + length]]
     info = {"totalResults": len(videos), "resultsPerPage": len(items)}
-    return {"kind": "youtube#videoListResponse", "items": items, "pageInfo": info}
+    following = {"nextPageToken": str(start + length)} if start + length < len(videos) else {}
+    return {"kind": "youtube#videoListResponse", "items": items, "pageInfo": info, **following}
 
 
 def _api_item(video: FakeVideo) -> Json:
