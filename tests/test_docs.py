@@ -17,6 +17,7 @@ from ytworker.errors import TaskError
 from ytworker.logs import KEYS, LogEvent
 from ytworker.model import ErrorClass
 from ytworker.pacing import PACES
+from ytworker.scaffold import name_project, render
 from ytworker.settings import RetrySettings, Settings
 from ytworker.testing.worker_conformance import vars_of
 from ytworker_api import REASONS, ApiParameters, ApiSettings
@@ -30,6 +31,10 @@ SOURCES = [path for folder in ("core", "plugins", "examples", "tests") for path 
 
 TASK_TYPES = {"api_scrape", "channel_scrape", "keyword_search", "star_scrape", "trending_scrape"}
 """Commands of plugins; their options come from the plugin's model."""
+
+
+SWITCHES = {"--no-plugins", "--strict-plugins", "--trace-hooks"}
+"""Global options that stand before a command and take no value."""
 
 
 @cache
@@ -46,6 +51,8 @@ def commands(page: Path) -> Iterator[str]:
 def problem_of(line: str) -> str | None:
     """Say what a command line names that is not there."""
     name, *words = line.removesuffix(" &").split()
+    while name in SWITCHES:
+        name, *words = words
     command: Any = _BUILTIN[name].build(name) if name in _BUILTIN else None
     if command is None:
         return f"no command {name}"
@@ -122,6 +129,24 @@ def test_every_parameter_and_every_choice_is_documented(page: str, model: type[B
 @pytest.mark.parametrize("name", [*LogEvent, *KEYS])
 def test_every_event_and_key_of_the_log_is_documented(name: str) -> None:
     assert f"`{name}`" in (ROOT / "docs" / "reference" / "logs.md").read_text("utf-8")
+
+
+QUOTING = ("docs/tutorial/write-a-plugin.md", "docs/how-to/test-a-plugin.md")
+
+
+def quotable() -> str:
+    """Give the code that the pages quote: the examples', and that of a project that ``plugins new`` writes."""
+    project = [text for _place, text in render(name_project("ytworker-stars", "star_scrape"))]
+    examples = [file.read_text("utf-8") for file in sorted((ROOT / "examples").rglob("*.py"))]
+    return "\n".join(line.strip() for text in (*project, *examples) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("page", QUOTING)
+def test_the_python_of_a_page_stands_in_real_code(page: str) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    flat = ["\n".join(line.strip() for line in block.splitlines()) for block in blocks]
+    assert len(flat) >= 3
+    assert [block for block in flat if block not in quotable()] == []
 
 
 def test_every_plugin_of_ours_is_in_the_directory() -> None:

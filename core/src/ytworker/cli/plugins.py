@@ -152,8 +152,9 @@ def new(
         emit(str(file))
     note(f"{project.distribution} answers {project.task_type}. Next:")
     note(f"  cd {shlex.quote(str(folder))}")
-    note("  python -m venv .venv && .venv/bin/python -m pip install --editable . --group dev")
-    note("  .venv/bin/python -m pytest")
+    note("  python3 -m venv .venv && . .venv/bin/activate")
+    note("  python -m pip install --upgrade pip && python -m pip install --editable . --group dev")
+    note("  python -m pytest")
 
 
 def _require_name(name: str) -> None:
