@@ -29,5 +29,6 @@ napoleon_google_docstring = True
 napoleon_use_ivar = True
 
 html_theme = "furo"
+html_show_copyright = False  # the licence stands in each distribution
 html_title = f"ytworker {release}"
 exclude_patterns = ["_build"]

@@ -1,5 +1,6 @@
 """What the documentation says is there: tests by their names, links, commands and their options."""
 
+import ast
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -21,8 +22,10 @@ from ytworker.scaffold import name_project, render
 from ytworker.settings import RetrySettings, Settings
 from ytworker.testing.worker_conformance import vars_of
 from ytworker_api import REASONS, ApiParameters, ApiSettings
+from ytworker_channel import ChannelParameters
 from ytworker_keyword import KeywordParameters
 from ytworker_trending import TrendingParameters, TrendingSettings
+from ytworker_ytdlp import YtdlpSettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts)]
@@ -114,6 +117,8 @@ def test_the_pages_that_are_generated_are_up_to_date(name: str) -> None:
         ("docs/reference/keyword-search.md", KeywordParameters),
         ("docs/reference/trending-scrape.md", TrendingParameters),
         ("docs/reference/trending-scrape.md", TrendingSettings),
+        ("plugins/ytworker-channel/README.md", ChannelParameters),
+        ("plugins/ytworker-ytdlp/README.md", YtdlpSettings),
         ("plugins/ytworker-keyword/README.md", KeywordParameters),
         ("plugins/ytworker-trending/README.md", TrendingParameters),
         ("plugins/ytworker-trending/README.md", TrendingSettings),
@@ -124,6 +129,22 @@ def test_every_parameter_and_every_choice_is_documented(page: str, model: type[B
     choices = [str(choice) for field in model.model_fields.values() for choice in get_args(field.annotation)]
     named = [*model.model_fields, *(choice for choice in choices if choice.isidentifier())]
     assert [name for name in named if f"`{name}`" not in text] == []
+
+
+def fields_of_examples() -> Iterator[tuple[str, str]]:
+    """Give the fields of each example's models; they are installed alone, so their source is read."""
+    for file in sorted((ROOT / "examples").glob("*/src/**/*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "BaseModel" for base in node.bases):
+                fields = [each.target for each in node.body if isinstance(each, ast.AnnAssign)]
+                yield from ((file.relative_to(ROOT).parts[1], ast.unparse(field)) for field in fields)
+
+
+def test_every_parameter_and_setting_of_an_example_is_documented() -> None:
+    fields = list(fields_of_examples())
+    assert {name for name, _field in fields} == {"ytworker-cache", "ytworker-feeds"}
+    pages = {name: (ROOT / "examples" / name / "README.md").read_text("utf-8") for name, _field in fields}
+    assert [(name, field) for name, field in fields if f"| `{field}` |" not in pages[name]] == []
 
 
 @pytest.mark.parametrize("name", [*LogEvent, *KEYS])
