@@ -43,8 +43,9 @@ def settings() -> str:
         f"capitals behind `YTWORKER_`, such as `{variable('lease_seconds')}`.\n",
         *_table(Settings, queue="in the user's data folder"),
         "\n## Sections of plugins\n",
-        "A plugin reads sections of its own, `[plugins.NAME]`; their variables are `YTWORKER_PLUGINS__NAME__KEY`. A secret",
-        "may [stand elsewhere](../how-to/keep-secrets.md). `ytworker plugins show` names the sections that a plugin reads.",
+        "A plugin reads sections of its own, `[plugins.NAME]`; their variables are `YTWORKER_PLUGINS__NAME__KEY`. A",
+        "secret may [stand elsewhere](../how-to/keep-secrets.md). `ytworker plugins show` names the sections that a plugin",
+        "reads.",
     ]
     for name, model in SECTIONS.items():
         lines += [
