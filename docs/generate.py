@@ -15,6 +15,8 @@ from pydantic_core import PydanticUndefined
 
 from ytworker import hookspecs
 from ytworker.cli import app as program
+from ytworker.cli.model_options import build_command
+from ytworker.cli.task_types import TaskTypeGroup
 from ytworker.settings import Settings, variable
 from ytworker_api import ApiSettings
 from ytworker_trending import TrendingSettings
@@ -44,8 +46,8 @@ def settings() -> str:
         *_table(Settings, queue="in the user's data folder"),
         "\n## Sections of plugins\n",
         "A plugin reads sections of its own, `[plugins.NAME]`; their variables are `YTWORKER_PLUGINS__NAME__KEY`. A",
-        "secret may [stand elsewhere](../how-to/keep-secrets.md). `ytworker plugins show` names the sections that a plugin",
-        "reads.",
+        "secret may [stand elsewhere](../how-to/keep-secrets.md). `ytworker plugins show` names the sections that a",
+        "plugin reads.",
     ]
     for name, model in SECTIONS.items():
         lines += [
@@ -100,6 +102,9 @@ def _cell(text: str | None) -> str:
 
 def _tree(path: str, command: Any) -> Iterator[str]:
     yield from _help(path, command)
+    if isinstance(command, TaskTypeGroup):
+        words = "The same for every type. Parameters that a plugin names are options beside these, in place of `--param`."
+        yield from _help(f"{path} TYPE", build_command("TYPE", words, None, type(command).own))
     for name, each in getattr(command, "commands", {}).items():
         yield from _help(f"{path} {name}", each)
 
