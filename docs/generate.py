@@ -103,7 +103,7 @@ def _cell(text: str | None) -> str:
 def _tree(path: str, command: Any) -> Iterator[str]:
     yield from _help(path, command)
     if isinstance(command, TaskTypeGroup):
-        words = "The same for every type. Parameters that a plugin names are options beside these, in place of `--param`."
+        words = "The same for every type. A plugin's own parameters are options beside these, in place of `--param`."
         yield from _help(f"{path} TYPE", build_command("TYPE", words, None, type(command).own))
     for name, each in getattr(command, "commands", {}).items():
         yield from _help(f"{path} {name}", each)
