@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,13 @@ class Program:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         script = Path(sys.executable).with_name("ytworker")
         pipe = subprocess.PIPE
-        return subprocess.Popen([script, *arguments], cwd=self._folder, stdout=pipe, stderr=pipe)
+        return subprocess.Popen(
+            [script, *arguments],
+            cwd=self._folder,
+            stdout=pipe,
+            stderr=pipe,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - see below
+        )  # a suite that some shell runs in the background is deaf to Ctrl-C, and so would this one be
 
 
 @pytest.fixture
