@@ -18,10 +18,6 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 3
 intersphinx_mapping: dict[str, tuple[str, None]] = {}  # the build needs no network
-suppress_warnings = [
-    "myst.xref_missing"
-]  # links to files beside the docs; tests/test_docs.py checks that they lead somewhere
-
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "show-inheritance": True}
@@ -29,5 +25,6 @@ napoleon_google_docstring = True
 napoleon_use_ivar = True
 
 html_theme = "furo"
+html_show_copyright = False  # the licence stands in each distribution
 html_title = f"ytworker {release}"
 exclude_patterns = ["_build"]

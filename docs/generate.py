@@ -10,11 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from ytworker import hookspecs
 from ytworker.cli import app as program
+from ytworker.cli.model_options import build_command
+from ytworker.cli.task_types import TaskTypeGroup
 from ytworker.settings import Settings, variable
+from ytworker_api import ApiSettings
+from ytworker_trending import TrendingSettings
+from ytworker_ytdlp import YtdlpSettings
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "ytdlp": YtdlpSettings,
+    "api_scrape": ApiSettings,
+    "trending_scrape": TrendingSettings,
+}
+"""The sections of our own plugins; those who scrape YouTube share ``ytdlp``."""
 
 REFERENCE = Path(__file__).parent / "reference"
 MADE = "<!-- made by docs/generate.py; change the source and run it again -->\n"
@@ -28,15 +41,27 @@ def settings() -> str:
         "Each setting is a key of the TOML file in the user's config folder (`ytworker config path` tells where), a",
         "variable, and for some a global option. Options win over variables, variables over the file, the file over",
         "defaults.",
-        "`ytworker config show` tells each value and where it came from. Sections of plugins are `[plugins.NAME]`, and",
-        "their variables `YTWORKER_PLUGINS__NAME__KEY`; the pages of the plugins describe them.\n",
-        "| setting | variable | default | meaning |",
-        "|---|---|---|---|",
+        "`ytworker config show` tells each value and where it came from. The variable of a setting is its name in",
+        f"capitals behind `YTWORKER_`, such as `{variable('lease_seconds')}`.\n",
+        *_table(Settings, queue="in the user's data folder"),
+        "\n## Sections of plugins\n",
+        "A plugin reads sections of its own, `[plugins.NAME]`; their variables are `YTWORKER_PLUGINS__NAME__KEY`. A",
+        "secret may [stand elsewhere](../how-to/keep-secrets.md). `ytworker plugins show` names the sections that a",
+        "plugin reads.",
     ]
-    for name, field in Settings.model_fields.items():
-        default = "in the user's data folder" if name == "queue" else _default(field)
-        lines.append(f"| `{name}` | `{variable(name)}` | {default} | {_cell(field.description)} |")
+    for name, model in SECTIONS.items():
+        lines += [
+            f"\n### `[plugins.{name}]`\n",
+            f"Such as `{variable('plugins', name, next(iter(model.model_fields)))}`.\n",
+        ]
+        lines += _table(model)
     return "\n".join(lines) + "\n"
+
+
+def _table(model: type[BaseModel], **defaults: str) -> Iterator[str]:
+    yield from ("| setting | default | meaning |", "|---|---|---|")
+    for name, field in model.model_fields.items():
+        yield f"| `{name}` | {defaults.get(name) or _default(field)} | {_cell(field.description)} |"
 
 
 def commands() -> str:
@@ -67,8 +92,8 @@ PAGES = {"settings.md": settings, "commands.md": commands, "hooks.md": hooks}
 def _default(field: Any) -> str:
     value = field.default if field.default is not PydanticUndefined else field.default_factory()
     if isinstance(value, tuple | list):
-        value = ", ".join(map(str, value)) or "none"
-    return "none" if value in ({}, None) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        value = ", ".join(map(str, value))
+    return "none" if value in ({}, None, "") else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def _cell(text: str | None) -> str:
@@ -77,6 +102,9 @@ def _cell(text: str | None) -> str:
 
 def _tree(path: str, command: Any) -> Iterator[str]:
     yield from _help(path, command)
+    if isinstance(command, TaskTypeGroup):
+        words = "The same for every type. A plugin's own parameters are options beside these, in place of `--param`."
+        yield from _help(f"{path} TYPE", build_command("TYPE", words, None, type(command).own))
     for name, each in getattr(command, "commands", {}).items():
         yield from _help(f"{path} {name}", each)
 

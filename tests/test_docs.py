@@ -1,5 +1,6 @@
 """What the documentation says is there: tests by their names, links, commands and their options."""
 
+import ast
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -17,11 +18,14 @@ from ytworker.errors import TaskError
 from ytworker.logs import KEYS, LogEvent
 from ytworker.model import ErrorClass
 from ytworker.pacing import PACES
+from ytworker.scaffold import name_project, render
 from ytworker.settings import RetrySettings, Settings
 from ytworker.testing.worker_conformance import vars_of
 from ytworker_api import REASONS, ApiParameters, ApiSettings
+from ytworker_channel import ChannelParameters
 from ytworker_keyword import KeywordParameters
 from ytworker_trending import TrendingParameters, TrendingSettings
+from ytworker_ytdlp import YtdlpSettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts)]
@@ -30,6 +34,10 @@ SOURCES = [path for folder in ("core", "plugins", "examples", "tests") for path 
 
 TASK_TYPES = {"api_scrape", "channel_scrape", "keyword_search", "star_scrape", "trending_scrape"}
 """Commands of plugins; their options come from the plugin's model."""
+
+
+SWITCHES = {"--no-plugins", "--strict-plugins", "--trace-hooks"}
+"""Global options that stand before a command and take no value."""
 
 
 @cache
@@ -46,6 +54,8 @@ def commands(page: Path) -> Iterator[str]:
 def problem_of(line: str) -> str | None:
     """Say what a command line names that is not there."""
     name, *words = line.removesuffix(" &").split()
+    while name in SWITCHES:
+        name, *words = words
     command: Any = _BUILTIN[name].build(name) if name in _BUILTIN else None
     if command is None:
         return f"no command {name}"
@@ -107,6 +117,8 @@ def test_the_pages_that_are_generated_are_up_to_date(name: str) -> None:
         ("docs/reference/keyword-search.md", KeywordParameters),
         ("docs/reference/trending-scrape.md", TrendingParameters),
         ("docs/reference/trending-scrape.md", TrendingSettings),
+        ("plugins/ytworker-channel/README.md", ChannelParameters),
+        ("plugins/ytworker-ytdlp/README.md", YtdlpSettings),
         ("plugins/ytworker-keyword/README.md", KeywordParameters),
         ("plugins/ytworker-trending/README.md", TrendingParameters),
         ("plugins/ytworker-trending/README.md", TrendingSettings),
@@ -119,9 +131,43 @@ def test_every_parameter_and_every_choice_is_documented(page: str, model: type[B
     assert [name for name in named if f"`{name}`" not in text] == []
 
 
+def fields_of_examples() -> Iterator[tuple[str, str]]:
+    """Give the fields of each example's models; they are installed alone, so their source is read."""
+    for file in sorted((ROOT / "examples").glob("*/src/**/*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "BaseModel" for base in node.bases):
+                fields = [each.target for each in node.body if isinstance(each, ast.AnnAssign)]
+                yield from ((file.relative_to(ROOT).parts[1], ast.unparse(field)) for field in fields)
+
+
+def test_every_parameter_and_setting_of_an_example_is_documented() -> None:
+    fields = list(fields_of_examples())
+    assert {name for name, _field in fields} == {"ytworker-cache", "ytworker-feeds"}
+    pages = {name: (ROOT / "examples" / name / "README.md").read_text("utf-8") for name, _field in fields}
+    assert [(name, field) for name, field in fields if f"| `{field}` |" not in pages[name]] == []
+
+
 @pytest.mark.parametrize("name", [*LogEvent, *KEYS])
 def test_every_event_and_key_of_the_log_is_documented(name: str) -> None:
     assert f"`{name}`" in (ROOT / "docs" / "reference" / "logs.md").read_text("utf-8")
+
+
+QUOTING = ("docs/tutorial/write-a-plugin.md", "docs/how-to/test-a-plugin.md")
+
+
+def quotable() -> str:
+    """Give the code that the pages quote: the examples', and that of a project that ``plugins new`` writes."""
+    project = [text for _place, text in render(name_project("ytworker-stars", "star_scrape"))]
+    examples = [file.read_text("utf-8") for file in sorted((ROOT / "examples").rglob("*.py"))]
+    return "\n".join(line.strip() for text in (*project, *examples) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("page", QUOTING)
+def test_the_python_of_a_page_stands_in_real_code(page: str) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    flat = ["\n".join(line.strip() for line in block.splitlines()) for block in blocks]
+    assert len(flat) >= 3
+    assert [block for block in flat if block not in quotable()] == []
 
 
 def test_every_plugin_of_ours_is_in_the_directory() -> None:

@@ -290,6 +290,19 @@ def test_a_blocked_command_is_never_imported(program: Program, zoo: Zoo, switche
     install_command(zoo)
     done = program(*switches, "hello")
     assert (done.code, done.out, imported(zoo)) == (2, "", [])
+    assert "hello is blocked: " in done.err
+
+
+def test_a_command_for_another_core_says_so_instead_of_guessing(program: Program, zoo: Zoo) -> None:
+    modules = {"old_command": COMMAND}
+    zoo.install(
+        "old",
+        entry_points={"ytworker.commands": {"old": "old_command:app"}},
+        modules=modules,
+        requires=["ytworker<0.1"],
+    )
+    done = program("old")
+    assert (done.code, "old is incompatible: it needs ytworker<0.1" in done.err, imported(zoo)) == (2, True, [])
 
 
 def test_a_command_that_is_blocked_for_good_is_never_imported(
@@ -404,6 +417,65 @@ def test_check_tells_of_every_kind(program: Program, zoo: Zoo) -> None:
     assert checked["found"]["load_seconds"] >= 0
     told = program("plugins", "check", "found-dist")
     assert (told.code, "loaded" in told.out, " ms" in told.out) == (0, True, True)
+
+
+NOT_USABLE = {
+    "a command": ("commands", "app = 5", "(int) is no typer.Typer"),
+    "an empty command": ("commands", "import typer; app = typer.Typer()", "(Typer) is no typer.Typer with a command"),
+    "a queue": ("queues", "app = 'a queue'", "(str) cannot be called"),
+    "a check": ("checks", "import sys as app", "(the module sys) has no function check(context)"),
+}
+
+
+@pytest.mark.parametrize(("group", "source", "reason"), NOT_USABLE.values(), ids=NOT_USABLE)
+def test_check_refuses_what_can_never_be_used_as_its_kind(
+    program: Program, zoo: Zoo, group: str, source: str, reason: str
+) -> None:
+    zoo.install("odd", entry_points={f"ytworker.{group}": {"odd": "odd_m:app"}}, modules={"odd_m": source})
+    done = program("plugins", "check", "odd", "--json")
+    (checked,) = json.loads(done.out)
+    assert (done.code, checked["status"], reason in checked["reason"]) == (1, "broken", True), checked
+    assert "plugins block odd" in checked["reason"]
+
+
+def test_an_import_that_raises_what_is_no_exception_is_broken_too(program: Program, zoo: Zoo) -> None:
+    zoo.worker("found", imported="import pytest; pytest.importorskip('nowhere.to.be.found')")
+    zoo.worker("async_one", imported="import asyncio; raise asyncio.CancelledError('gone')")
+    for name, reason in (("found", "Skipped"), ("async_one", "CancelledError: gone")):
+        done = program("scrape", name)
+        assert (done.code, f"{name} is broken: {reason}" in done.err) == (2, True), done.err
+
+
+HELPS = [[], *([name] for name in ("scrape", "tasks", "dead", "items", "db", "plugins", "sources", "config"))]
+
+
+@pytest.mark.parametrize("group", HELPS, ids=lambda group: " ".join(group) or "ytworker")
+def test_no_line_of_a_help_is_cut_off(
+    program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch, group: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    zoo.worker("found", summary=f"It finds {'many and many ' * 8}things")
+    install_command(zoo)
+    listed = program(*group, "--help").out.partition("Commands:")[2]
+    assert listed
+    assert "..." not in listed
+
+
+def test_our_own_commands_stand_before_those_of_plugins(program: Program, zoo: Zoo) -> None:
+    install_command(zoo)
+    told = program("--help").out
+    assert told.index("  config ") < told.index("  hello ")
+
+
+def test_pages_are_shown_one_a_line(program: Program, zoo: Zoo) -> None:
+    zoo.worker("found")
+    (metadata,) = zoo.folder.glob("found_dist-*/METADATA")
+    pages = ("Homepage, https://example.org/", "Changelog, https://example.org/changes")
+    metadata.write_text(metadata.read_text("utf-8") + "".join(f"Project-URL: {page}\n" for page in pages), "utf-8")
+    assert json.loads(program("plugins", "show", "found", "--json").out)["pages"] == list(pages)
+    lines = [line.split() for line in program("plugins", "show", "found").out.splitlines()]
+    assert ["page", "Homepage:", "https://example.org/"] in lines
+    assert ["page", "Changelog:", "https://example.org/changes"] in lines
 
 
 def test_check_shows_no_secret_of_ours_to_a_plugin(program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:

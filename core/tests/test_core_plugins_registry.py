@@ -389,6 +389,16 @@ def test_one_module_cannot_answer_two_task_types(zoo: Zoo) -> None:
     assert items(registry, "demo")
 
 
+def test_a_hook_of_a_newer_core_is_ignored_where_it_is_marked_as_one(zoo: Zoo) -> None:
+    newer = "@hookimpl{}\ndef get_weather(place): return 'fine'"
+    zoo.worker("marked", extra=newer.format("(optionalhook=True)"))
+    zoo.worker("bare", extra=newer.format(""))
+    registry = PluginRegistry()
+    assert items(registry, "marked")
+    assert "get_weather" in (broken(registry, "bare").reason or "")
+    assert items(registry, "marked")
+
+
 def test_a_catalogue_entry_without_an_entry_point_is_broken() -> None:
     info = PluginInfo(name="x", kind=PluginKind.WORKER, state=PluginState.FOUND)
     registry = PluginRegistry(catalogue={(PluginKind.WORKER, "x"): info})

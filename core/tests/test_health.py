@@ -249,6 +249,7 @@ def canary(zoo: Zoo) -> Callable[[str], None]:
     ("body", "status", "said"),
     [
         ("return f'it sings, {context.task.type}'", "ok", "it sings, bird"),
+        ("print('{'); return 'it prints'", "ok", "it prints"),
         ("raise RuntimeError('silence')", "failed", "RuntimeError: silence"),
         ("raise SystemExit(3)", "failed", "SystemExit: 3"),
         ("context.suspect('hollow')", "failed", "hollow"),
@@ -261,6 +262,17 @@ def test_a_canary_says_what_it_saw(
 ) -> None:
     canary(body)
     assert ask_sites(program) == [{"name": "online bird", "status": status, "message": said}]
+
+
+def test_a_canary_that_cannot_be_used_says_why(program: Program, canary: Callable[[str], None], zoo: Zoo) -> None:
+    canary("return ''")
+    (module,) = zoo.folder.glob("birdsong_*.py")
+    for source, reason in (("check = 5", "no function check(context)"), ("raise ImportError('wings')", "wings")):
+        module.write_text(source)
+        zoo.forget()
+        (asked,) = ask_sites(program)
+        assert (asked["status"], reason in asked["message"]) == ("failed", True)
+        assert "plugins block bird" in asked["message"]
 
 
 def test_a_canary_that_is_blocked_or_whose_source_rests_is_not_asked(

@@ -10,7 +10,7 @@ import pytest
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 
-from packaging_helpers import FOLDERS
+from packaging_helpers import FOLDERS, ROOT
 
 
 def wheel_of(built: Path, name: str) -> zipfile.ZipFile:
@@ -77,6 +77,23 @@ def test_an_sdist_holds_sources_tests_and_the_licence(built: Path, name: str) ->
         places = {each.partition("/")[2] for each in archive.getnames()}
     assert {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"} <= places
     assert any(place.startswith("tests/test_") for place in places)
+
+
+def test_every_distribution_is_in_the_workspace_and_in_every_session() -> None:
+    """A new plugin that is forgotten somewhere would be built, and never tested alone, typed or documented."""
+    root = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    session = (ROOT / "noxfile.py").read_text("utf-8")
+    for name, folder in FOLDERS.items():
+        place = f"{folder.relative_to(ROOT)}/src"
+        package = name.replace("-", "_")
+        assert place in root["mypy"]["files"]
+        assert place in root["mypy"]["mypy_path"].split(":")
+        assert package in root["coverage"]["run"]["source_pkgs"]
+        assert package in root["ruff"]["lint"]["isort"]["known-first-party"]
+        assert f'"./{folder.relative_to(ROOT)}' in session
+        members = root["hatch"]["envs"]["default"]["workspace"]["members"]
+        ours = folder.parent.name != "examples"  # those of other people, so to say, are tested alone
+        assert any(folder.relative_to(ROOT).match(member) for member in members) is ours
 
 
 def test_every_distribution_is_named_in_one_way() -> None:

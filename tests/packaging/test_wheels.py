@@ -1,6 +1,7 @@
 """Distributions used from their wheels, in fresh environments, with the others really absent."""
 
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,10 @@ TASK_TYPES = {
     "ytworker-trending": "trending_scrape",
 }
 
+QUICK = ("ytworker-cache", "ytworker-digest", "ytworker-feeds", "ytworker-metrics")
+"""Whose suites take a second or two."""
+NEEDED_IN_TESTS = dict.fromkeys(("ytworker-channel", "ytworker-keyword", "ytworker-trending"), ("ytworker-ytdlp",))
+
 FEED = """<rss version="2.0"><channel><title>News</title><item><guid>g1</guid><title>First [item]</title></item>
 </channel></rss>"""
 
@@ -32,6 +37,40 @@ def test_each_works_with_nothing_but_what_it_requires(built: Path, fresh: Make, 
     expected = TASK_TYPES.get(name)
     assert [each["name"] for each in checked if each["kind"] == "worker"] == ([expected] if expected else [])
     assert environment("ytworker", "status", "--json").stdout
+
+
+SUBSETS = [
+    ("ytworker", "ytworker-api", "ytworker-feeds"),
+    ("ytworker", "ytworker-keyword", "ytworker-metrics"),
+    ("ytworker", "ytworker-trending", "ytworker-channel", "ytworker-cache"),
+    tuple(FOLDERS),
+]
+
+
+@pytest.mark.parametrize("names", SUBSETS, ids=lambda names: f"{len(names)}-{names[1]}")
+def test_any_subset_lives_together(built: Path, fresh: Make, names: tuple[str, ...]) -> None:
+    environment = fresh()
+    environment.install(*names, find=built)
+    checked = json.loads(environment("ytworker", "--strict-plugins", "plugins", "check", "--json").stdout)
+    assert {each["status"] for each in checked} == {"loaded"}
+    workers = {each["name"] for each in checked if each["kind"] == "worker"}
+    assert workers == {TASK_TYPES[name] for name in names if name in TASK_TYPES}
+    assert set(environment("ytworker", "doctor", "--json").stdout)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_an_sdist_stands_alone(built: Path, fresh: Make, tmp_path: Path, name: str) -> None:
+    """Its suite is whole, and runs where nothing but the sdist is; the long ones only show that they could."""
+    (file,) = built.glob(f"{name.replace('-', '_')}-*.tar.gz")
+    with tarfile.open(file) as archive:
+        archive.extractall(tmp_path, filter="data")
+    source = tmp_path / file.name.removesuffix(".tar.gz")
+    extra = "[testing]" if "testing =" in (source / "pyproject.toml").read_text("utf-8") else ""
+    others = [f"{other}[testing]" for other in NEEDED_IN_TESTS.get(name, ())]
+    environment = fresh()
+    environment.install(f"{name}{extra} @ {source.as_uri()}", *others, "hypothesis", "pytest", find=built)
+    whole = [] if name in QUICK else ["--collect-only"]
+    environment("python", "-m", "pytest", "-q", *whole, "--rootdir", source, source / "tests")
 
 
 def test_the_main_job_runs_from_wheels(built: Path, fresh: Make) -> None:

@@ -9,8 +9,10 @@ Unlike everything else that ``doctor`` looks at, canaries are imported, into the
 """
 
 import logging
+import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
@@ -20,6 +22,7 @@ from ytworker.health import Check, Status
 from ytworker.model import Microseconds, SourceState, Task, TaskStatus, rfc3339
 from ytworker.pacing import Quota
 from ytworker.plugins.discovery import PluginInfo, PluginKind, PluginState, Policy, discover
+from ytworker.plugins.registry import PluginRegistry
 from ytworker.redaction import redact
 from ytworker.settings import decode_section
 
@@ -40,22 +43,24 @@ def of_sites(
         sources: What the queue knows of the sources. One that cools down or is paused is not asked.
         now: Integer UTC microseconds.
     """
-    found = discover(policy, [PluginKind.CHECK]).values()
-    for info in found:
-        yield _ask(info, sections, _Port({source.name: source for source in sources}, now))
+    found = discover(policy, [PluginKind.CHECK])
+    registry = PluginRegistry(policy, found)
+    for info in found.values():
+        yield _ask(info, registry, sections, _Port({source.name: source for source in sources}, now))
     if not found:
         yield Check("online", Status.OK, "no installed plugin has anything to ask")
 
 
-def _ask(info: PluginInfo, sections: Mapping[str, Mapping[str, Any]], port: "_Port") -> Check:
+def _ask(info: PluginInfo, registry: PluginRegistry, sections: Mapping[str, Mapping[str, Any]], port: "_Port") -> Check:
     name = f"online {info.name}"
-    if info.state is not PluginState.FOUND or info.entry_point is None:
+    if info.state is not PluginState.FOUND:
         return Check(name, Status.DEGRADED, f"not asked: {info.reason}")
     try:
-        canary = info.entry_point.load()
-        models = canary.get_settings() if hasattr(canary, "get_settings") else {}
-        settings = {each: decode_section(each, model, sections.get(each, {})) for each, model in models.items()}
-        return Check(name, Status.OK, redact(str(canary.check(_context(info, port, settings)))))
+        canary = registry.load(info.name, PluginKind.CHECK)
+        with redirect_stdout(sys.stderr):  # stdout is for data, and what a canary prints is none
+            models = canary.get_settings() if hasattr(canary, "get_settings") else {}
+            settings = {each: decode_section(each, model, sections.get(each, {})) for each, model in models.items()}
+            return Check(name, Status.OK, redact(str(canary.check(_context(info, port, settings)))))
     except Deferred as wait:
         return Check(name, Status.DEGRADED, f"not asked: {wait.reason}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is a stranger's code, and what it raises is the answer

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ytworker import ErrorClass, Item, PermanentError, SuspectError
+from ytworker import ErrorClass, Item, PermanentError, SuspectError, ThrottledError
 from ytworker.testing import FakePort, make_context
 from ytworker_feeds import FeedParameters, FeedSettings, FeedWorker
 from ytworker_feeds.worker import TASK_TYPE
@@ -109,7 +109,6 @@ def test_r4_no_file_comes_in_through_an_entity(server: Server) -> None:
         (404, ErrorClass.GONE),
         (410, ErrorClass.GONE),
         (401, ErrorClass.RESTRICTED),
-        (429, ErrorClass.THROTTLED),
         (503, ErrorClass.TRANSIENT),
         (400, ErrorClass.INVALID),
     ],
@@ -118,6 +117,15 @@ def test_every_status_has_its_class(server: Server, status: int, error_class: Er
     with pytest.raises(Exception, match=str(status)) as raised:
         scrape(server(status=status))
     assert FeedWorker().classify_error(raised.value) is error_class
+
+
+def test_a_host_that_is_asked_too_often_rests_for_as_long_as_it_says(server: Server) -> None:
+    with pytest.raises(ThrottledError) as raised:
+        scrape(server(status=429, **{"Retry-After": "7"}))
+    assert (raised.value.source, raised.value.retry_after) == ("feed 127.0.0.1", 7)
+    with pytest.raises(ThrottledError) as raised:
+        scrape(server(status=429, **{"Retry-After": "tomorrow"}))
+    assert raised.value.retry_after is None
 
 
 def test_nobody_there_is_transient(server: Server) -> None:

@@ -1,13 +1,18 @@
 """An empty home, a queue with a history, and the program."""
 
+import logging
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from plugin_helpers import Program
 from ytworker import Service, TaskStatus
+from ytworker.cli import main
 from ytworker.model import SECOND, ErrorClass, ErrorInfo, NewTask, Outcome
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.queue import CoolDown, get_strategy
@@ -29,9 +34,49 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class Done:
+    """How a run of the program ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Program:
+    """The command line: called, it runs in this process; ``start`` runs the console script."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, captured: pytest.CaptureFixture[str]) -> None:
+        self._folder = folder
+        self._patch = patch
+        self._captured = captured
+
+    def __call__(self, *arguments: str) -> Done:
+        self._patch.setattr("sys.argv", ["ytworker", *arguments])
+        code = None
+        try:
+            main()
+        except SystemExit as left:
+            code = left.code
+        finally:
+            logging.getLogger("ytworker").handlers[:] = []
+        return Done(int(code or 0), *self._captured.readouterr())
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        script = Path(sys.executable).with_name("ytworker")
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [script, *arguments],
+            cwd=self._folder,
+            stdout=pipe,
+            stderr=pipe,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - see below
+        )  # a suite that some shell runs in the background is deaf to Ctrl-C, and so would this one be
+
+
 @pytest.fixture
-def program(tmp_path: Path) -> Program:
-    return Program(tmp_path)
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    return Program(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -8,28 +8,28 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from plugin_helpers import Program
 from ytworker import Service
 from ytworker.errors import StoreError
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker_metrics import QueueCollector, server
 
 
-def test_metrics_go_to_stdout(program: Program) -> None:
+def test_metrics_go_to_stdout(program: Any) -> None:
     done = program("metrics")
     assert (done.code, done.err) == (0, "")
     assert 'ytworker_queue_jobs{queue="queue.db",state="queued"} 0.0' in done.out
 
 
-def test_the_queue_is_that_of_the_global_options(program: Program, tmp_path: Path) -> None:
+def test_the_queue_is_that_of_the_global_options(program: Any, tmp_path: Path) -> None:
     assert 'queue="mine.db"' in program("--queue", str(tmp_path / "mine.db"), "metrics").out
 
 
-def test_a_file_is_written_whole(program: Program, tmp_path: Path) -> None:
+def test_a_file_is_written_whole(program: Any, tmp_path: Path) -> None:
     folder = tmp_path / "textfile"
     folder.mkdir()
     file = folder / "ytworker.prom"
@@ -40,7 +40,7 @@ def test_a_file_is_written_whole(program: Program, tmp_path: Path) -> None:
     assert list(folder.iterdir()) == [file]
 
 
-def test_a_failure_leaves_the_old_file(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_the_old_file(program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_queue: object) -> None:
         msg = "the disk is gone"
         raise StoreError(msg)
@@ -54,7 +54,7 @@ def test_a_failure_leaves_the_old_file(program: Program, tmp_path: Path, monkeyp
     assert [each.name for each in tmp_path.iterdir() if "prom" in each.name] == ["ytworker.prom"]
 
 
-def test_what_is_no_plain_file_is_left_alone(program: Program, tmp_path: Path) -> None:
+def test_what_is_no_plain_file_is_left_alone(program: Any, tmp_path: Path) -> None:
     target, link = tmp_path / "target", tmp_path / "link.prom"
     target.write_text("precious")
     link.symlink_to(target)
@@ -67,7 +67,7 @@ def test_what_is_no_plain_file_is_left_alone(program: Program, tmp_path: Path) -
     assert "cannot be written" in done.err
 
 
-def test_a_file_and_a_port_are_not_both(program: Program, tmp_path: Path) -> None:
+def test_a_file_and_a_port_are_not_both(program: Any, tmp_path: Path) -> None:
     assert program("metrics", "--serve", "--file", str(tmp_path / "x")).code == 2
 
 
@@ -141,7 +141,7 @@ def test_a_queue_that_cannot_be_read_is_an_answer(port: int, monkeypatch: pytest
     assert ask(port) == (503, "the disk is gone\n")
 
 
-def test_the_command_serves_until_it_is_told_to_stop(program: Program) -> None:
+def test_the_command_serves_until_it_is_told_to_stop(program: Any) -> None:
     process = program.start("metrics", "--serve", "--port", "0")
     assert process.stderr is not None
     told = process.stderr.readline().decode()
@@ -150,7 +150,7 @@ def test_the_command_serves_until_it_is_told_to_stop(program: Program) -> None:
         assert ask(port)[0] == 200
         taken = subprocess.run(
             [*process.args[:1], "metrics", "--serve", "--port", str(port)],  # type: ignore[index]
-            env=program.env(), capture_output=True, check=False, timeout=60,
+            capture_output=True, check=False, timeout=60,
         )  # fmt: skip
         assert taken.returncode == 1
         assert b"--port names another port" in taken.stderr

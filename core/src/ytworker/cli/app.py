@@ -68,7 +68,17 @@ class RootGroup(LazyGroup):
     def entries(self, ctx: Any) -> Mapping[str, LazyCommand]:
         """Give all commands by name."""
         state = _state(ctx)
-        return self.builtin if state.no_plugins else {**self._of_plugins(state), **self.builtin}
+        return self.builtin if state.no_plugins else {**self.builtin, **self._of_plugins(state), **self.builtin}
+
+    def unknown(self, ctx: Any, name: str) -> None:
+        """Say why a command that is installed cannot be used; guess what was meant by one that is not."""
+        from ytworker.plugins.discovery import PluginKind, discover  # noqa: PLC0415 - only on the way out
+        from ytworker.redaction import printable  # noqa: PLC0415
+
+        info = discover(_state(ctx).policy_of_flags(), [PluginKind.COMMAND]).get((PluginKind.COMMAND, name))
+        if info is not None:
+            ctx.fail(printable(f"{name} is {info.state}: {info.reason}"))
+        super().unknown(ctx, name)
 
     def _of_plugins(self, state: State) -> Mapping[str, LazyCommand]:
         from ytworker.plugins.discovery import PluginKind, PluginState, discover  # noqa: PLC0415 - reads all metadata

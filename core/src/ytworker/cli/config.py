@@ -22,7 +22,10 @@ def group() -> None:
 
 @app.command()
 def show(ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show every setting, its value and where the value came from; secrets are masked."""
+    """Show every setting and where its value came from.
+
+    Secrets are masked.
+    """
     state: State = ctx.find_object(State) or State()
     rows = list(_rows(state.settings))
     if json:

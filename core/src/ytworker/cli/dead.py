@@ -39,7 +39,10 @@ def list_dead(
     flat: Annotated[bool, typer.Option("--flat", help="One line for each task, newest first.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List dead letters by their cause, the most frequent first; --flat lists the tasks."""
+    """List dead letters by their cause.
+
+    The most frequent stands first; --flat lists the tasks.
+    """
     with _service(ctx) as service:
         tasks = service.tasks(_dead(replace(which, limit=limit))) if flat else []
         groups = [] if flat else service.dead_letters(which)

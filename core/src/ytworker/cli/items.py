@@ -77,7 +77,10 @@ def export(
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to; standard output by default.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
 ) -> None:
-    """Write all items, one JSON object a line, from one consistent snapshot."""
+    """Write all items, one JSON object a line.
+
+    They come from one consistent snapshot.
+    """
     state: State = ctx.find_object(State) or State()
     which = ItemFilter(task_id=task, task_type=task_type)
     with state.service() as service, closing(service.items(which)) as items:

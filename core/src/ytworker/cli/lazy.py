@@ -58,7 +58,9 @@ class LazyGroup(typer.core.TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Give a stand-in that knows its help line; the help calls this for every name."""
         entry = self.known(ctx).get(cmd_name)
-        return None if entry is None else typer.core.TyperCommand(cmd_name, help=entry.help, rich_markup_mode=None)
+        if entry is None:
+            return None
+        return typer.core.TyperCommand(cmd_name, help=entry.help, short_help=entry.help, rich_markup_mode=None)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Build the command that is called."""

@@ -44,7 +44,10 @@ def list_plugins(ctx: typer.Context, json: _Json = False) -> None:
 
 @app.command()
 def show(ctx: typer.Context, name: _Name, json: _Json = False) -> None:
-    """Show one plugin; it is loaded in a process of its own, so a broken one harms nothing."""
+    """Show one plugin.
+
+    It is loaded in a process of its own, so a broken one harms nothing.
+    """
     info = _find(ctx, name)[0]
     facts = {**info.to_json(), **info.about()}
     if info.state is PluginState.FOUND:
@@ -53,15 +56,19 @@ def show(ctx: typer.Context, name: _Name, json: _Json = False) -> None:
         emit_json(facts)
     else:
         parameters = facts.pop("parameters", None) or {}
+        pages = [("page", page.replace(", ", ": ", 1)) for page in facts.pop("pages", ())]
         lists = {key: ", ".join(value) for key, value in facts.items() if isinstance(value, list)}
-        show_facts([*{**facts, **lists}.items(), *(("parameter", line) for line in _parameters(parameters))])
+        show_facts([*{**facts, **lists}.items(), *pages, *(("parameter", line) for line in _parameters(parameters))])
     if info.state is PluginState.MISSING:
         raise typer.Exit(1)
 
 
 @app.command()
 def check(ctx: typer.Context, names: _Names = None, json: _Json = False) -> None:
-    """Load plugins, each in a process of its own, and say which cannot be used and what to do about it."""
+    """Load plugins, and say which cannot be used and why.
+
+    Each is loaded in a process of its own; the reason says what to do about it. Exits with 1 if there is such a one.
+    """
     infos = [info for name in names for info in _find(ctx, name)] if names else _infos(ctx)
     facts = apart.check(info for info in infos if info.distribution != CORE)
     if json:
@@ -100,7 +107,10 @@ def prefer(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The distribution that wins.")],
     undo: Annotated[bool, typer.Option("--undo", help="Do not prefer it any more.")] = False,
 ) -> None:
-    """Settle a conflict: where two distributions provide the same plugin, this one is used."""
+    """Settle a conflict of two distributions.
+
+    Where both provide a plugin of the same name, this one is used.
+    """
     _require_name(name)
     names = preferred_plugins()
     if undo:
@@ -125,7 +135,10 @@ def new(
     directory: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; its name by default.")] = None,
     author: Annotated[str | None, typer.Option(metavar="NAME", help="Who holds the copyright.")] = None,
 ) -> None:
-    """Start a plugin: a project with tests, types, CI and the conformance kit, all of which pass at once."""
+    """Start a plugin: a project that passes its tests.
+
+    It has a suite with the conformance kit, types, a style and CI, all of which pass at once.
+    """
     from ytworker.scaffold import name_project, write_project  # noqa: PLC0415 - only here
 
     try:
@@ -142,8 +155,9 @@ def new(
         emit(str(file))
     note(f"{project.distribution} answers {project.task_type}. Next:")
     note(f"  cd {shlex.quote(str(folder))}")
-    note("  python -m venv .venv && .venv/bin/python -m pip install --editable . --group dev")
-    note("  .venv/bin/python -m pytest")
+    note("  python3 -m venv .venv && . .venv/bin/activate")
+    note("  python -m pip install --upgrade pip && python -m pip install --editable . --group dev")
+    note("  python -m pytest")
 
 
 def _require_name(name: str) -> None:

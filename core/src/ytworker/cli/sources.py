@@ -30,7 +30,10 @@ def group() -> None:
 
 @app.command("list")
 def list_sources(ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List every source that was asked or had to rest: how much, what is used of its quotas, why it rests."""
+    """List every source that was asked or had to rest.
+
+    It tells how much it was asked, what is used of its quotas, and why it rests.
+    """
     state: State = ctx.find_object(State) or State()
     now = time.time_ns() // 1000
     with state.service() as service:

@@ -29,6 +29,7 @@ from ytworker.plugins.discovery import (
     missing,
 )
 from ytworker.plugins.dispatch import Dispatcher, HookManager
+from ytworker.plugins.kinds import require_shape
 from ytworker.plugins.listening import MAX_WARNINGS, Listening
 from ytworker.plugins.tracing import trace_calls
 from ytworker.settings import decode_section
@@ -119,7 +120,9 @@ class PluginRegistry:
             raise PluginUnavailableError(name, info.state.value, info.reason or "")
         try:
             plugin = self._register(info)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, a skip of pytest, a cancellation of asyncio
             raise self._break(info, _explain(info, error)) from error
         self._plugins[kind, name] = plugin
         self._infos[kind, name] = replace(info, state=PluginState.LOADED)
@@ -141,6 +144,7 @@ class PluginRegistry:
         with redirect_stdout(sys.stderr):  # stdout is for data, and what a plugin prints is none
             loaded: object = info.entry_point.load()
         if info.kind not in {PluginKind.WORKER, PluginKind.EXTENSION}:
+            require_shape(info.kind, loaded)
             return loaded
         plugin = self._instance(loaded, info) if inspect.isclass(loaded) else loaded
         self._manager.register(plugin, name=_key(info))
@@ -228,7 +232,9 @@ class PluginRegistry:
             return known
         try:
             answer = self._answers[name, hook] = ask(plugin)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             info = self.info(name)
             reason = f"{hook}() raised {type(error).__name__}: {error}; ask the authors of {info.distribution}"
             raise self._break(info, reason) from error

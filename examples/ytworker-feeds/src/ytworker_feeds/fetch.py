@@ -7,22 +7,24 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ytworker import PermanentError, RetryableError
+from ytworker import PermanentError, RetryableError, ThrottledError
 
 MAX_BYTES = 8 << 20
 """No feed is longer; what is, is cut off before it fills the memory."""
 
 
-def fetch(url: str, timeout: float, *, allow_private: bool = False) -> bytes:
+def fetch(url: str, timeout: float, *, source: str, allow_private: bool = False) -> bytes:
     """Get a feed. Redirects are not followed: the operator corrects the address.
 
     Args:
         url: Its address.
         timeout: Seconds that the whole request may take.
+        source: Who rests when it asks us to slow down: the one that the budget was asked for.
         allow_private: Whether an address of a private network may be asked.
 
     Raises:
         PermanentError: The address is private, redirects, or gives more than :data:`MAX_BYTES`.
+        ThrottledError: It asks us to slow down.
         RetryableError: The answer took too long.
         httpx.HTTPError: The request failed.
     """
@@ -34,6 +36,9 @@ def fetch(url: str, timeout: float, *, allow_private: bool = False) -> bytes:
         if answer.is_redirect:
             msg = f"the feed has moved to {answer.headers.get('Location', 'somewhere')}; use that address"
             raise PermanentError(msg)
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            msg, wait = f"{source} asks us to slow down", answer.headers.get("Retry-After", "")
+            raise ThrottledError(msg, retry_after=int(wait) if wait.isdecimal() else None, source=source)
         answer.raise_for_status()
         for part in answer.iter_bytes():
             body += part

@@ -65,13 +65,17 @@ class FeedWorker(PluginBase):
 
         settings = context.settings[TASK_TYPE]
         assert isinstance(settings, FeedSettings)  # noqa: S101 - for the type checker
-        host = urlsplit(params.feed_url).hostname
-        context.budget(f"feed {host}").acquire()  # one pace for each host
-        body = fetch(params.feed_url, settings.timeout_seconds, allow_private=settings.allow_private)
-        items, doubt = read(body, params.feed_url)
+        source = f"feed {urlsplit(params.feed_url).hostname}"  # each host has a pace and cool-downs of its own
+        timeout, private = settings.timeout_seconds, settings.allow_private
+        with context.budget(source).request():  # nobody else asks this host until its answer is understood
+            body = fetch(params.feed_url, timeout, source=source, allow_private=private)
+            items, doubt = read(body, params.feed_url)
         if doubt is not None:
             context.suspect(doubt)  # the items are kept apart, and overwrite no good ones
-        yield from items[: params.top_n]
+        wanted = items[: params.top_n]
+        for count, item in enumerate(wanted, start=1):
+            context.progress(count, len(wanted))  # also the place where a cancelled scrape ends
+            yield item
 
     def classify_error(self, error: BaseException) -> ErrorClass | None:
         """Tell httpx's errors apart; what they leave is the core's."""
@@ -83,5 +87,5 @@ class FeedWorker(PluginBase):
 
 
 def _of_status(status: int) -> ErrorClass | None:
-    known = {401: ErrorClass.RESTRICTED, 404: ErrorClass.GONE, 410: ErrorClass.GONE, 429: ErrorClass.THROTTLED}
+    known = {401: ErrorClass.RESTRICTED, 404: ErrorClass.GONE, 410: ErrorClass.GONE}
     return ErrorClass.TRANSIENT if status >= 500 else known.get(status, ErrorClass.INVALID)  # noqa: PLR2004
