@@ -90,7 +90,7 @@ def test_r2_a_bomb_ends_as_suspect(session: Session, serve: Serve, channel: Fake
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd", "x" * 10_000, "gzip;q=1"])
 def test_r2_other_and_nested_encodings_are_refused(encoding: str) -> None:
     with pytest.raises(limits.UnreadableAnswerError, match="not asked for"):
-        limits.decoded(gzip.compress(gzip.compress(b"{}", mtime=0)), encoding)
+        limits.decoded(gzip.compress(gzip.compress(b"{}")), encoding)
 
 
 @pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"x" * 99, mtime=0)[:-9], b"\x1f\x8b"])
@@ -102,7 +102,7 @@ def test_r2_what_cannot_be_decoded_is_refused(body: bytes) -> None:
 def test_plain_and_empty_bodies_pass() -> None:
     assert limits.decoded(b"x", "") == limits.decoded(b"x", "identity") == b"x"
     assert limits.decoded(b"", "gzip") == b""
-    assert limits.decoded(zlib.compress(b"x"), "deflate") == limits.decoded(gzip.compress(b"x", mtime=0), " GZIP ") == b"x"
+    assert limits.decoded(zlib.compress(b"x"), "deflate") == limits.decoded(gzip.compress(b"x"), " GZIP ") == b"x"
 
 
 class Body:
