@@ -130,16 +130,18 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Figures, as ratios measured side by side in one run; ``-- --quick`` for a small form, ``-- --help`` for more.
 
-    With ``-- start``, ``plugins``, ``queues`` or ``engine`` before the options only that part runs.
+    With ``-- start``, ``plugins``, ``videos``, ``queues`` or ``engine`` before the options only that part runs.
     """
     install(session, *EVERYTHING)
     session.install(*BENCH_TOOLS)
-    names = ("start", "plugins", "queues", "engine")
+    names = ("start", "plugins", "videos", "queues", "engine")
     parts = [part for part in names if part in session.posargs] or names
     options = [option for option in session.posargs if option not in names]
     rounds = ["--rounds", "5"] if "--quick" in options else []
     for part in parts:
-        session.run("python", f"tests/benchmarks/{part}.py", *(rounds if part in {"start", "plugins"} else options))
+        session.run(
+            "python", f"tests/benchmarks/{part}.py", *(rounds if part in {"start", "plugins", "videos"} else options)
+        )
 
 
 @nox.session

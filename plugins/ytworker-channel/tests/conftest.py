@@ -15,35 +15,17 @@ import pytest
 from ytworker import Item
 from ytworker.testing import FakePort, make_context
 from ytworker_channel import ChannelParameters, YouTubeChannelWorker
-from ytworker_ytdlp import YtdlpSettings, close
-from ytworker_ytdlp.testing import DEFAULT_NOW, FakeYouTube
+from ytworker_ytdlp import YtdlpSettings
+from ytworker_ytdlp.testing import DEFAULT_NOW
+from ytworker_ytdlp.testing.fixtures import (  # noqa: F401 - pytest finds them here
+    port_fixture,
+    settings_fixture,
+    site_fixture,
+    youtube_fixture,
+)
 
 BESIDE = Path(__file__).resolve().parents[3].parent / "shared" / "youtube-recordings"
 RECORDINGS = Path(os.environ.get("YOUTUBE_RECORDINGS") or BESIDE)
-
-
-@pytest.fixture(scope="session")
-def _site() -> Iterator[FakeYouTube]:
-    with FakeYouTube() as youtube:
-        yield youtube
-    close()
-
-
-@pytest.fixture
-def youtube(_site: FakeYouTube) -> Iterator[FakeYouTube]:
-    _site.reset()
-    yield _site
-    _site.reset()
-
-
-@pytest.fixture
-def settings(youtube: FakeYouTube) -> YtdlpSettings:
-    return YtdlpSettings(**youtube.settings())
-
-
-@pytest.fixture
-def port() -> FakePort:
-    return FakePort()
 
 
 Scrape = Callable[..., list[Item]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,33 +10,14 @@ import pytest
 from ytworker import Item
 from ytworker.testing import FakePort, make_context
 from ytworker_trending import TrendingParameters, TrendingSettings, YouTubeTrendingWorker
-from ytworker_ytdlp import YtdlpSettings, close
-from ytworker_ytdlp.testing import DEFAULT_NOW, FakeYouTube
-
-
-@pytest.fixture(scope="session")
-def _site() -> Iterator[FakeYouTube]:
-    with FakeYouTube() as youtube:
-        yield youtube
-    close()
-
-
-@pytest.fixture
-def youtube(_site: FakeYouTube) -> Iterator[FakeYouTube]:
-    _site.reset()
-    yield _site
-    _site.reset()
-
-
-@pytest.fixture
-def settings(youtube: FakeYouTube) -> YtdlpSettings:
-    return YtdlpSettings(**youtube.settings())
-
-
-@pytest.fixture
-def port() -> FakePort:
-    return FakePort()
-
+from ytworker_ytdlp import YtdlpSettings
+from ytworker_ytdlp.testing import DEFAULT_NOW
+from ytworker_ytdlp.testing.fixtures import (  # noqa: F401 - pytest finds them here
+    port_fixture,
+    settings_fixture,
+    site_fixture,
+    youtube_fixture,
+)
 
 Scrape = Callable[..., list[Item]]
 

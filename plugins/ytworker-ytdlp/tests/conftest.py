@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ytworker.testing import FakePort, make_context
-from ytworker_ytdlp import Session, YtdlpSettings, close
-from ytworker_ytdlp.testing import FakeYouTube
+from ytworker_ytdlp import Session, YtdlpSettings
+from ytworker_ytdlp.testing.fixtures import (  # noqa: F401 - pytest finds them here
+    port_fixture,
+    settings_fixture,
+    site_fixture,
+    youtube_fixture,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,30 +29,6 @@ if TYPE_CHECKING:
 
 BESIDE = Path(__file__).resolve().parents[3].parent / "shared" / "youtube-recordings"
 RECORDINGS = Path(os.environ.get("YOUTUBE_RECORDINGS") or BESIDE)
-
-
-@pytest.fixture(scope="session")
-def _site() -> Iterator[FakeYouTube]:
-    with FakeYouTube() as youtube:
-        yield youtube
-    close()
-
-
-@pytest.fixture
-def youtube(_site: FakeYouTube) -> Iterator[FakeYouTube]:
-    _site.reset()
-    yield _site
-    _site.reset()
-
-
-@pytest.fixture
-def settings(youtube: FakeYouTube) -> YtdlpSettings:
-    return YtdlpSettings(**youtube.settings())
-
-
-@pytest.fixture
-def port() -> FakePort:
-    return FakePort()
 
 
 @pytest.fixture
