@@ -344,15 +344,13 @@ def test_a_cancelled_scrape_says_so(program: Program, zoo: Zoo, home: Path) -> N
 
 @pytest.fixture
 def outage(program: Program, zoo: Zoo) -> Program:
-    """The program with dead letters of two types and three causes."""
+    """The program with dead letters of two types and three causes, which ended one after the other."""
     zoo.worker("gone", "raise GoneError(params['why'])")
     zoo.worker("odd", "raise KeyError('x')")
-    program("enqueue", "gone", "--param", "why=removed")
-    program("run", "--until-empty")  # by itself, so that it ends before the others
-    for why in ("removed", "private"):
+    for why in ("removed", "removed", "private"):
         program("enqueue", "gone", "--param", f"why={why}")
     program("enqueue", "odd", "--max-attempts", "1")
-    program("run", "--until-empty", "--strategy", "fifo")
+    program("run", "--until-empty", "--inline", "--strategy", "fifo")
     return program
 
 
