@@ -82,6 +82,7 @@ def test_every_task_is_as_it_was(queue: SQLiteQueue, clock: FakeClock) -> None:
     ]
     assert [(task.key, task.params["n"], task.attempt) for task in found] == [(f"k{n}", n, 1) for n in range(1, 8)]
     assert (found[5].error.error_class, found[4].outcome, found[0].reason) == (ErrorClass.BUG, Outcome.OK, "later")
+    assert (found[2].started_at, found[4].finished_at) == (clock(), clock())
     assert queue.check() == []
     assert sum(queue.counts().values()) == 7
     assert [item["id"] for item in queue.items(ItemFilter(task_type="demo"))] == ["v"]

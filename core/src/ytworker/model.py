@@ -130,6 +130,14 @@ class OnConflict(StrEnum):
     RAISE_PRIORITY = "raise_priority"
 
 
+class Origin(StrEnum):
+    """Who puts a task into the queue: a command line, the task that it follows, or a program through Python."""
+
+    CLI = "cli"
+    PARENT = "parent"
+    API = "api"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
     """A task as it is handed to the queue: already validated, parameters as plain JSON values.
@@ -145,6 +153,7 @@ class NewTask:
         unique: For how long the key keeps others out.
         on_conflict: What becomes of a task that has the key already. A task that is being worked on is never changed.
         depth: How many tasks led to this one, each as the follow-up of the one before.
+        origin: Who puts it in; only counted, and not kept with the task.
     """
 
     type: str
@@ -157,6 +166,7 @@ class NewTask:
     unique: UniqueWhile = UniqueWhile.LIVE
     on_conflict: OnConflict = OnConflict.KEEP
     depth: int = 0
+    origin: Origin = Origin.API
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,12 +244,32 @@ class Claim:
         worker_id: Who claimed it.
         fence: Rises at every claim of the task and never falls; every later write carries it.
         checkpoint: What an earlier attempt saved last, or None.
+        ready_at: Since when the task was ready, or due; None where the queue does not tell.
     """
 
     task: Task
     worker_id: int
     fence: int
     checkpoint: Any = None
+    ready_at: Microseconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sights:
+    """What an attempt saw and went through, for metrics.
+
+    Attributes:
+        items: How many items it yielded, doubted ones included.
+        missing: How many of them lack which field.
+        waited: For how long it waited for its turn with each source.
+    """
+
+    items: int = 0
+    missing: Mapping[str, int] = field(default_factory=dict)
+    waited: Mapping[str, Microseconds] = field(default_factory=dict)
+
+
+NO_SIGHTS = Sights()
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +291,7 @@ class TaskResult:
         follow_ups: The tasks that it asked for since its last checkpoint.
         requests: How many requests the attempt was allowed to make.
         apart: The items that are doubted one by one, with the reason of each.
+        sights: What it saw and went through, for metrics.
     """
 
     success: bool
@@ -277,6 +308,7 @@ class TaskResult:
     follow_ups: tuple[NewTask, ...] = ()
     requests: int = 0
     apart: tuple["Doubted", ...] = ()
+    sights: Sights = NO_SIGHTS
 
     @property
     def outcome(self) -> Outcome:

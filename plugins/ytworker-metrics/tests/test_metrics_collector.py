@@ -8,13 +8,15 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ytworker import Service
-from ytworker.engine.tally import DURATIONS
+from ytworker.engine.sighting import Lookout
+from ytworker.engine.tally import DURATIONS, WAITS, WINDOW, Tally
 from ytworker.errors import StoreError
-from ytworker.queue import Ask, Pace, Quota
+from ytworker.model import Item, Metrics, NewTask, Origin, Outcome, Sights, TaskResult
+from ytworker.queue import ITEM_FIELDS, Ask, FIFOStrategy, Pace, Quota
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.testing import FakeClock, MemoryQueue
 from ytworker_metrics import QueueCollector
-from ytworker_metrics.collector import BOUNDS
+from ytworker_metrics.counted import BOUNDS, WAIT_BOUNDS
 
 
 def collect(service: Service, clock: FakeClock, **options: Any) -> CollectorRegistry:
@@ -49,6 +51,11 @@ def test_everything_is_told(service: Service, history: SQLiteQueue, clock: FakeC
     assert told["ytworker_source_circuit_open", "by_hand", "other"] == 1.0
     assert told["ytworker_fenced_writes_total", "work.db"] == 1.0
     assert told["ytworker_jobs_rescued_total", "work.db"] == 1.0
+    assert told["ytworker_leases_expired_total", "work.db"] == 1.0
+    assert told["ytworker_db_busy_total", "work.db"] == told["ytworker_claim_conflicts_total", "work.db"] == 0.0
+    assert told["ytworker_dead_letters", "demo"] == 1.0
+    assert told["ytworker_enqueued_total", "api", "demo"] == 5.0
+    assert told["ytworker_enqueued_total", "cli", "demo"] == told["ytworker_enqueued_total", "parent", "demo"] == 0.0
     assert told["ytworker_jobs_parked_total", "work.db"] == 0.0
     for name in ("ytworker_store_bytes", "ytworker_disk_free_bytes"):
         assert told[name, "work.db"] > 0
@@ -147,5 +154,92 @@ def test_what_workers_counted_is_told(service: Service, clock: FakeClock) -> Non
     assert (told[f"{name}_count", "ok", "demo"], told[f"{name}_sum", "ok", "demo"]) == (3, 1001.5)
 
 
+def test_waits_and_paces_are_told_in_seconds(service: Service, clock: FakeClock) -> None:
+    service.queue.count({"wait|0.01": 2, "wait|600": 1, "wait_sum": 400_500_000, "paced|site": 1_500_000})
+    service.queue.count({"paced|a|b": 1}, latest={"success|demo": clock() - 60 * 1_000_000})
+    told = samples(collect(service, clock))
+    name = "ytworker_job_wait_seconds"
+    assert [told[f"{name}_bucket", bound, "work.db"] for bound in ("0.01", "300", "600", "+Inf")] == [2, 2, 3, 3]
+    assert (told[f"{name}_count", "work.db"], told[f"{name}_sum", "work.db"]) == (3, 400.5)
+    assert told["ytworker_source_wait_seconds_total", "site"] == 1.5
+    assert told["ytworker_source_wait_seconds_total", "a|b"] == 0.000001
+    assert told["ytworker_last_success_timestamp_seconds", "demo"] == clock() / 1_000_000 - 60
+
+
+def test_every_change_of_a_worker_that_found_items_is_told(service: Service, clock: FakeClock) -> None:
+    service.queue.count({"items|demo|new": 3, "items|a|b|tombstone": 2})
+    told = samples(collect(service, clock))
+    changes = {name[1:]: value for name, value in told.items() if name[0] == "ytworker_items_total"}
+    assert len(changes) == 10
+    assert {which: value for which, value in changes.items() if value} == {("new", "demo"): 3, ("tombstone", "a|b"): 2}
+
+
+def test_the_null_ratio_is_that_of_the_latest_two_windows(service: Service, clock: FakeClock) -> None:
+    service.queue.count({"fields|demo|6|": 500, "fields|demo|6|title": 0, "fields|demo|6|metrics.views": 100})
+    service.queue.count({"fields|demo|7|": 100, "fields|demo|7|metrics.views": 50, "fields|demo|7|tags": 100})
+    told = samples(collect(service, clock))
+    ratios = {name[1]: value for name, value in told.items() if name[0] == "ytworker_field_null_ratio"}
+    assert ratios.keys() == set(ITEM_FIELDS)
+    assert (ratios["metrics.views"], ratios["title"], ratios["tags"]) == (0.25, 0.0, pytest.approx(1 / 6))
+    assert told["ytworker_field_null_ratio_items", "demo"] == 600
+
+
+def test_a_null_ratio_without_items_is_not_told(service: Service, clock: FakeClock) -> None:
+    service.queue.count({"fields|demo|7|title": 1})
+    told = samples(collect(service, clock))
+    assert not [name for name in told if name[0] == "ytworker_field_null_ratio"]
+
+
+def test_drift_of_a_field_is_seen_within_two_windows(service: Service, clock: FakeClock) -> None:
+    def scrape(views: int | None) -> None:
+        items = [Item(source="s", id=str(n), title="t", metrics=Metrics(views=views)) for n in range(WINDOW)]
+        lookout = Lookout()
+        for each in items:
+            lookout.see(each)
+        service.queue.enqueue([NewTask(type="demo", params={})])
+        (claim,) = service.queue.claim(service.queue.add_worker(lease_seconds=60), FIFOStrategy, ["demo"])
+        tally = Tally(service.queue)
+        tally.take(claim, TaskResult(success=True, data=tuple(items), sights=lookout.tell()), None, clock())
+        tally.add()
+
+    seen = []
+    for views in (1, 1, None, None):
+        scrape(views)
+        seen.append(samples(collect(service, clock))["ytworker_field_null_ratio", "metrics.views", "demo"])
+    assert seen == [0.0, 0.0, 0.5, 1.0]  # a stored record would hide it: a value stays until a newer one comes
+
+
+def test_what_two_workers_count_is_added(service: Service, clock: FakeClock) -> None:
+    result = TaskResult(success=True, sights=Sights(2, {"title": 1}, {"site": 500_000}))
+    for _ in range(2):
+        queue = service.queue.connect()
+        queue.enqueue([NewTask(type="demo", params={}, origin=Origin.CLI)])
+        clock.advance(5)
+        (claim,) = queue.claim(queue.add_worker(lease_seconds=60), FIFOStrategy, ["demo"])
+        queue.finish(claim, [Item(source="s", id="1")], Outcome.OK)
+        tally = Tally(queue)
+        tally.take(claim, result, None, clock())
+        tally.add()
+        queue.close()
+    told = samples(collect(service, clock))
+    assert told["ytworker_enqueued_total", "cli", "demo"] == 2
+    assert told["ytworker_items_total", "new", "demo"] == told["ytworker_items_total", "same", "demo"] == 1
+    assert told["ytworker_source_wait_seconds_total", "site"] == 1.0
+    assert told["ytworker_job_wait_seconds_sum", "work.db"] == 10.0
+    assert told["ytworker_field_null_ratio", "title", "demo"] == 0.5
+    assert told["ytworker_last_success_timestamp_seconds", "demo"] == clock() / 1_000_000
+
+
+def test_a_task_type_may_have_any_name(service: Service, clock: FakeClock) -> None:
+    kind = 'a|b"\n\\é'
+    service.queue.enqueue([NewTask(type=kind, params={})])
+    service.queue.count({f"jobs|{kind}|ok": 1, f"duration|{kind}|ok|0.1": 1, f"fields|{kind}|0|": 1})
+    told = samples(collect(service, clock))
+    assert told["ytworker_jobs_total", "ok", kind] == told["ytworker_enqueued_total", "api", kind] == 1
+    assert told["ytworker_job_duration_seconds_count", "ok", kind] == 1
+    assert told["ytworker_field_null_ratio", "tags", kind] == 0
+
+
 def test_the_bounds_are_those_that_workers_count_by() -> None:
     assert (*(f"{each:g}" for each in DURATIONS), "+Inf") == BOUNDS
+    assert (*(f"{each:g}" for each in WAITS), "+Inf") == WAIT_BOUNDS

@@ -3,6 +3,7 @@
 import json as jsonlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from ytworker.cli.state import State
 from ytworker.cli.task_types import TaskTypeGroup, in_options
 from ytworker.cli.times import moment, span
 from ytworker.errors import ParametersError, PluginUnavailableError
-from ytworker.model import NewTask
+from ytworker.model import NewTask, Origin
 from ytworker.queue import Enqueued
 from ytworker.service import Service
 
@@ -72,7 +73,7 @@ def enqueue(  # noqa: PLR0913 - each is an option that people type
             options = {"priority": priority, "key": key, "max_attempts": max_attempts, "run_at": _moment(at, after)}
             options |= {"unique": unique, "on_conflict": on_conflict}
             tasks = [_from_options(service, task_type, params, options)]
-        results = service.queue.enqueue(tasks)
+        results = service.queue.enqueue([replace(task, origin=Origin.CLI) for task in tasks])
     if json:
         emit_json({"ids": [str(result.id) for result in results]})
     else:

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import Annotated, Any
 
@@ -30,7 +31,7 @@ from ytworker.cli.state import State
 from ytworker.cli.task_types import TaskTypeGroup, in_options
 from ytworker.engine.attempt import Observer
 from ytworker.errors import ParametersError
-from ytworker.model import SECOND, Outcome, Task, TaskStatus
+from ytworker.model import SECOND, Origin, Outcome, Task, TaskStatus
 from ytworker.queue import ItemFilter
 from ytworker.redaction import printable
 from ytworker.service import Scraped, Service
@@ -63,7 +64,7 @@ def scrape(
             note(f"warning: nothing that runs here reads plugins.{wrong}; did you mean plugins.{right}?")
         with _progress() as observe, _interruptible():
             try:
-                scraped = service.scrape(task, observe=observe, waiting=waits)
+                scraped = service.scrape(replace(task, origin=Origin.CLI), observe=observe, waiting=waits)
             except KeyboardInterrupt:
                 note(waits.interrupted(service))
                 raise typer.Exit(INTERRUPTED) from None

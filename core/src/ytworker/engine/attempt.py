@@ -1,6 +1,5 @@
 """The worker's side of one attempt: answers the child's messages and gathers what it yields."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,12 +7,24 @@ from typing import Any, ClassVar, Protocol
 
 from ytworker.engine.budgets import Budgets, Granted, Refused
 from ytworker.engine.messages import Message, decode, encode, error_of
+from ytworker.engine.sighting import Lookout
 from ytworker.errors import ParametersError, PayloadError, StaleClaimError, StoreError, UnstorableError
-from ytworker.model import SECOND, Claim, Clock, Doubted, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
+from ytworker.model import (
+    SECOND,
+    Claim,
+    Clock,
+    Doubted,
+    ErrorClass,
+    ErrorInfo,
+    Item,
+    Microseconds,
+    NewTask,
+    Origin,
+    TaskResult,
+)
 from ytworker.pacing import Quota
 from ytworker.queue import TaskQueue
 from ytworker.redaction import redact
-from ytworker.secret_references import marks
 
 MAX_ITEMS = 10_000
 MAX_BYTES = 64 << 20
@@ -30,14 +41,6 @@ TOLD_SECONDS = 5.0
 """A wait for the pace that is at least as long is shown to whoever watches: others may have used up the hour."""
 
 Sections = Mapping[str, Mapping[str, Any]]
-
-
-def digest(sections: Sections) -> str:
-    """Digest all plugin settings, and what tells that a secret which they refer to has changed.
-
-    A source that is paused under one digest is asked again under another.
-    """
-    return hashlib.sha256(json.dumps([sections, marks(sections)], sort_keys=True, default=str).encode()).hexdigest()
 
 
 class Checker(Protocol):
@@ -66,7 +69,7 @@ class AttemptDeps:
         queue: Where checkpoints and progress go.
         budgets: Who may be asked, and when.
         sections: The raw settings sections of plugins.
-        settings_digest: See :func:`digest`.
+        settings_digest: See :func:`ytworker.engine.factory.digest`.
         clock: Integer UTC microseconds.
         beat: Told with every message that the attempt is alive, and for how many seconds it may now be silent.
         check: Makes follow-up tasks.
@@ -116,6 +119,7 @@ class Attempt:
         self._too_much = False
         self._asked_at: Microseconds = deps.clock()  # it was claimed just now
         self._sources: set[str] = set()
+        self._lookout = Lookout()
         self.result: TaskResult | None = None
         self.store_error: StoreError | None = None
         self.begin()
@@ -183,6 +187,7 @@ class Attempt:
         doubts = message.get("doubts", {})
         for place, each in enumerate(message["items"]):
             item, doubt = Item.model_validate(each), doubts.get(str(place))
+            self._lookout.see(item)
             if doubt is None:
                 self._items.append(item)
             else:
@@ -238,7 +243,7 @@ class Attempt:
         if answer.wait >= TOLD_SECONDS and self._deps.observe is not None:
             self._deps.observe(*self._shown, f"waits {answer.wait:.0f} s for its turn")
         # The deadline is there for scrapes that hang. Waiting for our own pace is none of that, and takes no time.
-        self._deadline += round(answer.wait * SECOND)
+        self._deadline += self._lookout.wait(source, answer.wait)
         return {"wait": answer.wait, "deadline": self._deadline}
 
     def _patience(self, source: str, answer: Granted) -> Granted | Refused:
@@ -294,7 +299,7 @@ class Attempt:
         if self._bytes > MAX_BYTES:
             limit = f"follow-up tasks and items took more than {MAX_BYTES >> 20} MiB between two checkpoints"
             return {"error": f"{limit}; call context.checkpoint.save(...) now and then: it stores both"}
-        self._follow_ups.append(replace(task, depth=self._claim.task.depth + 1))
+        self._follow_ups.append(replace(task, depth=self._claim.task.depth + 1, origin=Origin.PARENT))
         return {}
 
     def _doubt(self, message: Message) -> Message:
@@ -351,12 +356,9 @@ class Attempt:
         return self._end(replace(result, waits_for=self._waits_for))
 
     def _end(self, result: TaskResult) -> Message:
-        digest_ = self._deps.settings_digest
-        sources = frozenset(self._sources)
-        version = self._deps.version_of(self._claim.task.type)
-        self.result = replace(
-            result, sources=sources, settings_digest=digest_, requests=self._requests, plugin_version=version
-        )
+        version, digest = self._deps.version_of(self._claim.task.type), self._deps.settings_digest
+        shared: dict[str, Any] = {"settings_digest": digest, "plugin_version": version, "sights": self._lookout.tell()}
+        self.result = replace(result, sources=frozenset(self._sources), requests=self._requests, **shared)
         return {}
 
     def _late(self) -> ErrorInfo:

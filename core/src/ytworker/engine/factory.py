@@ -1,10 +1,12 @@
 """Makes workers: with plugins in this process, or in children."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ytworker.engine.attempt import AttemptDeps, Checker, Observer, Sections, digest
+from ytworker.engine.attempt import AttemptDeps, Checker, Observer, Sections
 from ytworker.engine.budgets import Budgets
 from ytworker.engine.children import ForkServer
 from ytworker.engine.crew import Crew
@@ -19,6 +21,15 @@ from ytworker.model import Clock
 from ytworker.pacing import Pace
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.queue import ClaimingStrategy, LIFOStrategy, TaskQueue
+from ytworker.secret_references import marks
+
+
+def digest(sections: Sections) -> str:
+    """Digest all plugin settings, and what tells that a secret which they refer to has changed.
+
+    A source that is paused under one digest is asked again under another.
+    """
+    return hashlib.sha256(json.dumps([sections, marks(sections)], sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

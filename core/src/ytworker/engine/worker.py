@@ -179,7 +179,12 @@ class BaseWorker(ABC):
         return True
 
     def keep_alive(self, seconds: float = 0.0) -> None:
-        """Tell the lease that the loop lives and may be silent for so long; a lost lease is replaced by a new one."""
+        """Tell the lease that the loop lives and may be silent for so long; a lost lease is replaced by a new one.
+
+        What was counted for metrics goes to the queue when it is time.
+        """
+        if self._tally.holds:
+            self._tally.add_if_due(self._deps.clock())
         if self._keeper is not None and self._keeper.lost:
             self._replace()
         if self._keeper is not None:
@@ -282,7 +287,13 @@ def _refused(result: TaskResult, error: Exception) -> TaskResult:
         message=f"what the plugin gave cannot be stored: {redact(str(error))}; report this to its authors",
         fingerprint="unstorable",
     )
-    return TaskResult(success=False, error=info, earlier=result.earlier, plugin_version=result.plugin_version)
+    return TaskResult(
+        success=False,
+        error=info,
+        earlier=result.earlier,
+        plugin_version=result.plugin_version,
+        sights=result.sights,
+    )
 
 
 def _went_back(result: TaskResult, decision: Decision | None) -> bool:

@@ -14,10 +14,18 @@ from ytworker.errors import (
     TaskNotFoundError,
     UnstorableError,
 )
-from ytworker.model import Claim, Doubted, ErrorInfo, NewTask, OnConflict, SourceState, UniqueWhile
+from ytworker.model import Claim, Doubted, ErrorInfo, NewTask, OnConflict, Origin, SourceState, UniqueWhile
 from ytworker.pacing import Admission, Ask, Pace, Quota, QuotaUse, Reserved, SourceUse
+from ytworker.queue.counting import (
+    ITEM_FIELDS,
+    Change,
+    counter_name,
+    counts_of_enqueued,
+    counts_of_items,
+    labels_of,
+)
 from ytworker.queue.grouping import GroupCommit
-from ytworker.queue.merging import as_record, content_hash, merge
+from ytworker.queue.merging import as_record, change_of, content_hash, merge
 from ytworker.queue.naming import queue_name
 from ytworker.queue.payload import encode_json, encode_params, encode_task
 from ytworker.queue.protocol import QueueCare, QueueFacts, QueueWakes, TaskQueue, Waker
@@ -54,10 +62,12 @@ from ytworker.queue.strategies import (
 
 __all__ = [
     "AGED_SHARE",
+    "ITEM_FIELDS",
     "ORDERS",
     "Admission",
     "Ask",
     "Attempt",
+    "Change",
     "Claim",
     "ClaimRequest",
     "ClaimingStrategy",
@@ -77,6 +87,7 @@ __all__ = [
     "NewTask",
     "OnConflict",
     "OrderNotOfferedError",
+    "Origin",
     "Pace",
     "PayloadError",
     "PriorityStrategy",
@@ -108,11 +119,16 @@ __all__ = [
     "WeightedRandomStrategy",
     "WorkerInfo",
     "as_record",
+    "change_of",
     "content_hash",
+    "counter_name",
+    "counts_of_enqueued",
+    "counts_of_items",
     "encode_json",
     "encode_params",
     "encode_task",
     "get_strategy",
+    "labels_of",
     "merge",
     "queue_name",
 ]

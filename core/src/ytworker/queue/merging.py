@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ytworker.model import Item
+from ytworker.queue.counting import GONE, Change
 
 VERSIONED = ("title", "description", "tags", "thumbnail_url")
 """The texts that a version keeps: creators test titles, and that is the signal."""
@@ -46,6 +47,21 @@ def content_hash(record: Mapping[str, Any]) -> str:
     """Digest the texts of a record whose change makes a new version."""
     text = json.dumps([record.get(name) for name in HASHED], ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def change_of(old: Mapping[str, Any] | None, merged: Mapping[str, Any], *, rewritten: bool) -> Change:
+    """Say what a sight changed, for the counters.
+
+    Args:
+        old: The stored record before, or None.
+        merged: The one that is stored now.
+        rewritten: Whether their content hashes differ.
+    """
+    if merged.get("availability") == GONE and (old is None or old.get("availability") != GONE):
+        return Change.TOMBSTONE
+    if old is None:
+        return Change.NEW
+    return Change.CHANGED if rewritten else Change.SAME
 
 
 def _newer(old: Any, new: Any) -> Any:

@@ -210,6 +210,9 @@ class TaskQueue(Protocol):
     def counts(self) -> dict[TaskStatus, int]:
         """Count tasks by state, every state included; the counts are kept, no task is looked at."""
 
+    def counts_by_type(self) -> dict[str, dict[TaskStatus, int]]:
+        """Count tasks by type and state; a type that no task has any more may be there with nothing."""
+
     def waiting(self) -> dict[str, int]:
         """Count the queued and scheduled tasks by type."""
 
@@ -283,10 +286,24 @@ class TaskQueue(Protocol):
         """Say how much every source is asked that ever was, by name."""
 
     def counter(self, name: str) -> int:
-        """Give one of the queue's own counters: ``stale_writes``, ``rescued`` tasks, ``parked`` unreadable tasks."""
+        """Give a counter; one that never counted is 0.
 
-    def count(self, counts: Mapping[str, int]) -> None:
-        """Let counters of callers rise, all in one transaction; metrics read them."""
+        The queue's own: ``stale_writes``, ``lapsed_leases``, ``rescued`` tasks, ``parked`` unreadable tasks. Where its
+        callers share a lock, ``busy`` counts how often one had to wait for it, and ``claim_conflicts`` how often that
+        was for a claim. In the transaction that stores them it counts new tasks
+        (:func:`~ytworker.queue.counts_of_enqueued`) and what items changed (:func:`~ytworker.queue.counts_of_items`).
+        """
+
+    def count(
+        self, counts: Mapping[str, int], *, latest: Mapping[str, int] | None = None, forget: Collection[str] = ()
+    ) -> None:
+        """Let counters of callers rise, all in one transaction; metrics read them.
+
+        Args:
+            counts: By how much each rises.
+            latest: What each is at least from now on, such as the moment of a success.
+            forget: Beginnings of names: the counters that have one are deleted first.
+        """
 
     def counters(self, prefix: str) -> dict[str, int]:
         """Give every counter whose name begins with ``prefix``."""

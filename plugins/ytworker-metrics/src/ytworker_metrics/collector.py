@@ -9,26 +9,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ytworker import Service, __version__
+from ytworker import Service, TaskStatus, __version__
 from ytworker.queue import QueueFacts, TaskQueue, queue_name
-
-SECOND = 1_000_000
-
-COUNTERS = {
-    "stale_writes": (
-        "ytworker_fenced_writes",
-        "Writes of workers that had lost their task; refused. Should hardly grow.",
-    ),
-    "rescued": ("ytworker_jobs_rescued", "Tasks that were taken over from workers that died. Should hardly grow."),
-    "parked": ("ytworker_jobs_parked", "Stored tasks that could not be read and were buried. Should stay 0."),
-}
-"""The queue's own counters by their metric and its help; Prometheus adds ``_total``."""
-
-BOUNDS = ("0.1", "0.5", "1", "5", "10", "30", "60", "300", "900", "+Inf")
-"""Of the histogram of durations, in seconds: those by which workers count."""
+from ytworker_metrics.counted import SECOND, counted
 
 _SIZES = {
     "bytes": ("ytworker_store_bytes", "Size of the queue's file."),
@@ -81,11 +67,7 @@ class QueueCollector(Collector):
         yield from _workers(queue, now)
         yield _circuits(queue, now)
         yield from _uses(queue)
-        for counter, (metric, text) in COUNTERS.items():
-            family = CounterMetricFamily(metric, text, labels=["queue"])
-            family.add_metric([name], queue.counter(counter))
-            yield family
-        yield from _attempts(queue)
+        yield from counted(queue, name)
         yield from _sizes(queue, name)
         yield _build()
 
@@ -102,6 +84,10 @@ def _tasks(service: Service, name: str) -> Iterator[Metric]:
     for state, count in service.queue.counts().items():
         jobs.add_metric([name, state.value], count)
     yield jobs
+    dead = GaugeMetricFamily("ytworker_dead_letters", "Dead letters by task type.", labels=["worker"])
+    for task_type, counts in sorted(service.queue.counts_by_type().items()):
+        dead.add_metric([task_type], counts[TaskStatus.DEAD])
+    yield dead
     stuck = GaugeMetricFamily(
         "ytworker_jobs_without_plugin",
         "Tasks that wait because the plugin of their type cannot be used here.",
@@ -156,39 +142,6 @@ def _uses(queue: TaskQueue) -> Iterator[Metric]:
             used.add_metric([use.name, quota.bucket], quota.used)
             limit.add_metric([use.name, quota.bucket], quota.limit)
     yield from (requests, used, limit)
-
-
-def _attempts(queue: TaskQueue) -> Iterator[Metric]:
-    """Give what workers counted of their attempts; see ytworker's engine/tally.py for the names of the counters."""
-    jobs = CounterMetricFamily("ytworker_jobs", "Attempts by how they ended.", labels=["worker", "outcome"])
-    for (worker, outcome), count in _counted(queue, "jobs"):
-        jobs.add_metric([worker, outcome], count)
-    errors = CounterMetricFamily("ytworker_errors", "Failures by their class.", labels=["worker", "error_class"])
-    for (worker, error_class), count in _counted(queue, "errors"):
-        errors.add_metric([worker, error_class], count)
-    yield from (jobs, errors, _durations(queue))
-
-
-def _durations(queue: TaskQueue) -> Metric:
-    family = HistogramMetricFamily(
-        "ytworker_job_duration_seconds", "How long attempts took, from claim to report.", labels=["worker", "outcome"]
-    )
-    found: dict[tuple[str, ...], dict[str, int]] = {}
-    for (*labels, bound), count in _counted(queue, "duration"):
-        found.setdefault(tuple(labels), {})[bound] = count
-    sums = dict(_counted(queue, "duration_sum"))
-    for which, counts in sorted(found.items()):
-        total, buckets = 0, []
-        for bound in BOUNDS:
-            total += counts.get(bound, 0)
-            buckets.append((bound, total))
-        family.add_metric(list(which), buckets, sum_value=sums.get(which, 0) / SECOND)
-    return family
-
-
-def _counted(queue: TaskQueue, kind: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    for name, value in queue.counters(f"{kind}|").items():
-        yield tuple(name.split("|")[1:]), value
 
 
 def _sizes(queue: TaskQueue, name: str) -> Iterator[Metric]:

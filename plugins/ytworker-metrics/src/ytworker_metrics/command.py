@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest, write_to_textf
 
 from ytworker import Service
 from ytworker_metrics.collector import QueueCollector
+from ytworker_metrics.files import ALERTS, DASHBOARD, read_file
 from ytworker_metrics.server import ADDRESS, PATH, make
 
 PORT = 9464
@@ -31,11 +32,16 @@ def metrics(
     file: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to FILE, whole or not at all.")] = None,
     serve: Annotated[bool, typer.Option("--serve", help=f"Answer at http://{ADDRESS}:PORT{PATH}.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="With --serve; 0 is any.")] = PORT,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Print a dashboard for Grafana instead.")] = False,
+    alerts: Annotated[bool, typer.Option("--alerts", help="Print alert rules for Prometheus instead.")] = False,
 ) -> None:
     """Tell Prometheus how the queue is doing, on stdout unless told otherwise."""
-    if file is not None and serve:
-        msg = "give --file or --serve, not both"
+    if sum((file is not None, serve, dashboard, alerts)) > 1:
+        msg = "give one of --file, --serve, --dashboard and --alerts"
         raise typer.BadParameter(msg)
+    if dashboard or alerts:
+        sys.stdout.write(read_file(DASHBOARD if dashboard else ALERTS))
+        return
     if file is not None and (file.is_symlink() or (file.exists() and not file.is_file())):
         msg = f"--file {file} is there and no plain file; name another one"
         raise typer.BadParameter(msg)

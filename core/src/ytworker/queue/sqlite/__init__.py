@@ -133,9 +133,12 @@ class SQLiteQueue(SettleOneByOne):
         return claims.claim_next(self._database, request, self._clock())
 
     def claim_task(self, worker_id: int, task_id: int) -> Claim | None:
-        now = self._clock()
-        with self._database.write():
-            rows = claims.claim_one(self._database, worker_id, task_id, now)
+        now, busy = self._clock(), self._database.busy
+        try:
+            with self._database.write():
+                rows = claims.claim_one(self._database, worker_id, task_id, now)
+        finally:
+            claims.count_conflict(self._database, busy)
         claimed = claims.read_claims(self._database, worker_id, rows, now)
         return claimed[0] if claimed else None
 
@@ -146,9 +149,14 @@ class SQLiteQueue(SettleOneByOne):
             done = _complete_one(self._database, endings[0], now)
             return Settled([], [] if done else list(endings))
         texts = {} if len(endings) == 1 and _is_plain(endings[0]) else _written(endings)
-        with self._database.write():
-            stale = _settle(self._database, endings, texts, now)
-            rows = [] if then is None else claims.claim_rows(self._database, then, now)
+        busy = self._database.busy
+        try:
+            with self._database.write():
+                stale = _settle(self._database, endings, texts, now)
+                rows = [] if then is None else claims.claim_rows(self._database, then, now)
+        finally:
+            if then is not None:
+                claims.count_conflict(self._database, busy)
         if then is None:
             return Settled([], stale)
         fresh = claims.read_claims(self._database, then.worker_id, rows, now)
@@ -230,6 +238,9 @@ class SQLiteQueue(SettleOneByOne):
     def counts(self) -> dict[TaskStatus, int]:
         return tasks.count_tasks(self._database)
 
+    def counts_by_type(self) -> dict[str, dict[TaskStatus, int]]:
+        return tasks.count_by_type(self._database)
+
     def waiting(self) -> dict[str, int]:
         return tasks.count_waiting(self._database)
 
@@ -285,8 +296,13 @@ class SQLiteQueue(SettleOneByOne):
     def counter(self, name: str) -> int:
         return counters.get_counter(self._database, name)
 
-    def count(self, counts: Mapping[str, int]) -> None:
-        counters.count_all(self._database, counts)
+    def count(
+        self, counts: Mapping[str, int], *, latest: Mapping[str, int] | None = None, forget: Collection[str] = ()
+    ) -> None:
+        with self._database.write():
+            counters.forget(self._database, forget)
+            counters.count_all(self._database, counts)
+            counters.raise_all(self._database, latest or {})
 
     def counters(self, prefix: str) -> dict[str, int]:
         return counters.list_counters(self._database, prefix)

@@ -81,7 +81,7 @@ _HELD = """
 (SELECT CAST(params AS BLOB) FROM body WHERE id = task.id),
 (SELECT max_attempts FROM body WHERE id = task.id), (SELECT timeout_seconds FROM body WHERE id = task.id),
 (SELECT created_at FROM body WHERE id = task.id), (SELECT key FROM body WHERE id = task.id),
-(SELECT depth FROM body WHERE id = task.id)
+(SELECT depth FROM body WHERE id = task.id), at
 """
 _RESIDUAL = "weight_key - (SELECT clock FROM task_type WHERE id = task.type)"
 _OFFERED = "SELECT 1 FROM claim_order WHERE name = ? AND filling AND complete"
@@ -95,8 +95,7 @@ _ADVANCE = "UPDATE task_type SET clock = clock + ?1 WHERE name = ?2"
 _REWIND = "UPDATE task_type SET clock = 0 WHERE name = ? AND clock > 0 AND queued = 0"
 # A worker whose lease was taken away must not claim: nobody would ever rescue what it then holds.
 _CLAIM_TASK = f"""
-UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2, claimed_at = ?2,
-       reserve = NULL
+UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, claimed_at = ?2, reserve = NULL
  WHERE id = ?3 AND (status = 0 OR status = 2 AND at <= ?2)
    AND EXISTS (SELECT 1 FROM worker WHERE id = ?1 AND NOT lost)
 RETURNING id, fence, attempt, priority, flags, NULL, {_NAME}, {_HELD}
@@ -111,11 +110,21 @@ _TYPES = "SELECT name FROM task_type"
 def claim_next(database: Database, request: ClaimRequest, now: Microseconds) -> list[Claim]:
     """Claim the first of the order; where none of them can be read they are parked, and the next ones come."""
     while request.limit > 0 and request.types:
-        rows = _first_rows(database, request, now)
+        busy = database.busy
+        try:
+            rows = _first_rows(database, request, now)
+        finally:
+            count_conflict(database, busy)
         claims = read_claims(database, request.worker_id, rows, now)
         if claims or not rows:
             return claims
     return []
+
+
+def count_conflict(database: Database, before: int) -> None:
+    """Count a claim that met the lock of another since ``database.busy`` was ``before``."""
+    if database.busy > before:
+        database.uncounted["claim_conflicts"] += 1
 
 
 def claim_rows(database: Database, request: ClaimRequest, now: Microseconds) -> list[Row]:
@@ -296,7 +305,10 @@ def read_claims(database: Database, worker_id: int, rows: Sequence[Row], now: Mi
 
 
 def _claim_of(database: Database, worker_id: int, row: Row, now: Microseconds) -> Claim:
-    task_id, fence, attempt, priority, flags, _, name, text, max_attempts, timeout_seconds, created_at, key, depth = row
+    (
+        task_id, fence, attempt, priority, flags, _, name, text, max_attempts, timeout_seconds, created_at, key, depth,
+        ready_at,
+    ) = row  # fmt: skip
     params = None if text is None else decode_json(text.decode())
     if not isinstance(params, dict):
         msg = "its parameters are gone" if text is None else "its parameters are no JSON object"
@@ -304,7 +316,7 @@ def _claim_of(database: Database, worker_id: int, row: Row, now: Microseconds) -
     if flags & (FLAG_RUN | FLAG_ERRORS):
         saved = database.execute(_CHECKPOINT, (task_id,))
         checkpoint = json.loads(saved[0][0].decode()) if saved and saved[0][0] is not None else None
-        return Claim(get_task(database, task_id), worker_id, fence, checkpoint)
+        return Claim(get_task(database, task_id), worker_id, fence, checkpoint, ready_at)
     task = Task(
         id=task_id,
         type=name,
@@ -319,7 +331,7 @@ def _claim_of(database: Database, worker_id: int, row: Row, now: Microseconds) -
         key=key,
         depth=depth,
     )
-    return Claim(task, worker_id, fence)
+    return Claim(task, worker_id, fence, None, ready_at)
 
 
 def next_due_at(database: Database, types: Sequence[str]) -> Microseconds | None:
@@ -341,7 +353,7 @@ def _claim_sql(order: str, types: int, *, many: bool, fresh: bool) -> str:
     residual = _RESIDUAL if order == WeightedRandomStrategy.name else "NULL"
     name = "?4" if types == 1 else _NAME
     return (
-        "UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, at = ?2, claimed_at = ?2, "
+        "UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1, claimed_at = ?2, "
         "reserve = NULL "
         f"WHERE {' AND '.join(conditions)} RETURNING id, fence, attempt, priority, flags, {residual}, {name}, {_HELD}"
     )

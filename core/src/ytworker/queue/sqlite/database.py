@@ -4,6 +4,7 @@ import random
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing, suppress
 from functools import lru_cache, partial
@@ -35,6 +36,7 @@ _DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 _UNSTORABLE = (OverflowError, UnicodeEncodeError, sqlite3.DataError)  # the last: larger than SQLite takes
 _FAILURES = (*_DAMAGE, *_UNSTORABLE)
 _ROWS_AT_ONCE = 40
+COUNT = "INSERT INTO counter (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = value + ?2"
 _WAL = "PRAGMA journal_mode = WAL"
 _BUSY_TIMEOUT_SECONDS = 30.0
 _WAL_RETRY_SECONDS = 0.005
@@ -58,6 +60,8 @@ class Database:
         aged: The task of each type after which the next look for aged ones starts.
         bells: Wake the workers that wait.
         rings: Whether the transaction that runs makes work ready, or due at another time: its commit rings the bells.
+        busy: How often a statement found the file locked and waited for its turn.
+        uncounted: What is still to be added to counters; the next transaction does it.
 
     Raises:
         StoreError: The file cannot be opened, in words that say why.
@@ -78,6 +82,8 @@ class Database:
         self.aged: dict[str, int] = {}
         self.bells = Bells(path.with_name(path.name + "-bells"))
         self.rings = False
+        self.busy = 0
+        self.uncounted: Counter[str] = Counter()
         self._line = Line(path.with_name(path.name + "-line"), _BUSY_TIMEOUT_SECONDS)
         self._transaction = _Transaction(self)
         try:
@@ -215,9 +221,10 @@ class Database:
         try:
             if isinstance(error, UnicodeEncodeError):  # nothing ran yet
                 values = [storable(value) for value in values]
-            elif (
-                not (isinstance(error, sqlite3.OperationalError) and is_busy(error)) or self._connection.in_transaction
-            ):
+            elif isinstance(error, sqlite3.OperationalError) and is_busy(error) and not self._connection.in_transaction:
+                self.busy += 1
+                self.uncounted["busy"] += 1
+            else:
                 raise error
             return self._line.wait_for(partial(self._connection.execute, sql, values))
         except _FAILURES as final:
@@ -252,11 +259,18 @@ class _Transaction:
         rings, database.rings = database.rings and kind is None, False
         try:
             if kind is None:
-                database.execute("COMMIT")
+                self._commit()
         finally:
             self._roll_back()
         if rings:
             database.bells.ring()
+
+    def _commit(self) -> None:
+        uncounted = self._database.uncounted
+        for counted in uncounted.items():
+            self._database.execute(COUNT, counted)
+        self._database.execute("COMMIT")
+        uncounted.clear()
 
     def _roll_back(self) -> None:
         connection = self._database._connection  # noqa: SLF001 - two halves of one thing

@@ -152,7 +152,7 @@ def _fail(database: Database, ending: Failure, now: Microseconds) -> bool:
     at, sql = (now, _KILL) if dies else (ending.retry_at, _RETRY)
     if not database.change(sql, (at, *_fence(ending.claim))):
         return False
-    items.keep_apart(database, ending.claim.task.id, ending.apart, now)
+    items.keep_apart(database, ending.claim.task, ending.apart, now)
     _remember(database, ending.claim, ending.error, ending.plugin_version, now)
     if not dies:
         database.rings = True
@@ -234,12 +234,12 @@ def _outcome(ending: Completion) -> Outcome:
 
 
 def _store(database: Database, ending: Completion, now: Microseconds) -> None:
-    task_id, suspect = ending.claim.task.id, ending.suspect
+    task, suspect = ending.claim.task, ending.suspect
     if suspect is None:
-        items.store_items(database, task_id, ending.items, now)
+        items.store_items(database, task, ending.items, now)
     else:
-        items.keep_apart(database, task_id, [Doubted(item, suspect) for item in ending.items], now)
-    items.keep_apart(database, task_id, ending.apart, now)
+        items.keep_apart(database, task, [Doubted(item, suspect) for item in ending.items], now)
+    items.keep_apart(database, task, ending.apart, now)
 
 
 def _remember(

@@ -1,13 +1,16 @@
 """Storing and reading items: current rows, versions of texts, counts over time, and who found what at which place."""
 
 import json
+from collections import Counter
 from collections.abc import Generator, Sequence
 from typing import Any
 
 from ytworker.errors import StoreError
-from ytworker.model import Doubted, Item, Microseconds, rfc3339
-from ytworker.queue.merging import VERSIONED, as_record, content_hash, merge
+from ytworker.model import Doubted, Item, Microseconds, Task, rfc3339
+from ytworker.queue.counting import Change, counts_of_items
+from ytworker.queue.merging import VERSIONED, as_record, change_of, content_hash, merge
 from ytworker.queue.records import ItemFilter
+from ytworker.queue.sqlite.counters import count_all
 from ytworker.queue.sqlite.database import Database
 
 _FIND = "SELECT no, record, content_hash, version FROM item WHERE source = ? AND kind = ? AND id = ?"
@@ -59,21 +62,27 @@ SELECT record, observed_at, reason, task FROM suspect_item
 _METRICS = ("views", "likes", "comments")
 
 
-def store_items(database: Database, task_id: int, items: Sequence[Item], now: Microseconds) -> None:
-    """Store the items of a task in their order, inside a transaction of the caller's."""
-    ((position,),) = database.execute(_HITS, (task_id,))
+def store_items(database: Database, task: Task, items: Sequence[Item], now: Microseconds) -> None:
+    """Store and count the items of a task in their order, inside a transaction of the caller's."""
+    if not items:
+        return
+    ((position,),) = database.execute(_HITS, (task.id,))
+    changes: Counter[Change] = Counter()
     for item in items:
-        number = _store(database, task_id, item, now)
+        number, change = _store(database, task.id, item, now)
+        changes[change] += 1
         position += 1
         context = item.context.model_dump(mode="json", exclude_none=True)
-        database.change(_ADD_HIT, (task_id, position, number, json.dumps(context)))
+        database.change(_ADD_HIT, (task.id, position, number, json.dumps(context)))
+    count_all(database, counts_of_items(task.type, changes))
 
 
-def keep_apart(database: Database, task_id: int, doubted: Sequence[Doubted], now: Microseconds) -> None:
-    """Store doubtful items where they overwrite nothing, inside a transaction of the caller's."""
+def keep_apart(database: Database, task: Task, doubted: Sequence[Doubted], now: Microseconds) -> None:
+    """Store and count doubtful items where they overwrite nothing, inside a transaction of the caller's."""
     for each in doubted:
         record = json.dumps(each.item.model_dump(mode="json"))
-        database.change(_SUSPECT, (task_id, now, each.reason, record))
+        database.change(_SUSPECT, (task.id, now, each.reason, record))
+    count_all(database, counts_of_items(task.type, {Change.SUSPECT: len(doubted)}))
 
 
 def list_items(database: Database, which: ItemFilter) -> Generator[dict[str, Any], None, None]:
@@ -111,34 +120,38 @@ def _readable(text: str) -> dict[str, Any]:
     return found
 
 
-def _store(database: Database, task_id: int, item: Item, now: Microseconds) -> int:
+def _store(database: Database, task_id: int, item: Item, now: Microseconds) -> tuple[int, Change]:
     record = as_record(item)
     found = database.execute(_FIND, (item.source, item.kind, item.id))
-    number = _update(database, task_id, found[0], record, now) if found else _add(database, task_id, record, now)
-    _observe(database, task_id, number, record["metrics"], now)
-    return number
+    stored = _update(database, task_id, found[0], record, now) if found else _add(database, task_id, record, now)
+    _observe(database, task_id, stored[0], record["metrics"], now)
+    return stored
 
 
-def _add(database: Database, task_id: int, record: dict[str, Any], now: Microseconds) -> int:
+def _add(database: Database, task_id: int, record: dict[str, Any], now: Microseconds) -> tuple[int, Change]:
     values = (record["source"], record["kind"], record["id"], now, content_hash(record), json.dumps(record))
     number = database.insert(_ADD, values)
     _add_version(database, task_id, number, 1, record, now)
-    return number
+    return number, change_of(None, record, rewritten=True)
 
 
-def _update(database: Database, task_id: int, stored: Sequence[Any], record: dict[str, Any], now: Microseconds) -> int:
-    number, old, old_hash, version = stored
+def _update(
+    database: Database, task_id: int, stored: Sequence[Any], record: dict[str, Any], now: Microseconds
+) -> tuple[int, Change]:
+    number, text, old_hash, version = stored
+    old: dict[str, Any] = {}
     try:
-        merged = merge(json.loads(old), record)
+        old = json.loads(text)
+        merged = merge(old, record)
     except (ValueError, KeyError, TypeError):  # damaged: what was just seen is better than nothing
-        merged = record
+        old, merged = {}, record
     text, new_hash = json.dumps(merged), content_hash(merged)
     if new_hash == old_hash:
         database.change(_SEEN, (number, now, text))
     else:
         database.change(_CHANGED, (number, now, text, new_hash))
         _add_version(database, task_id, number, version + 1, merged, now)
-    return int(number)
+    return int(number), change_of(old, merged, rewritten=new_hash != old_hash)
 
 
 def _add_version(

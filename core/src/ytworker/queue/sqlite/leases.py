@@ -91,9 +91,11 @@ def _release_all(database: Database, worker_id: int, now: Microseconds) -> int:
                     _give_back(database, worker_id, task, now)
                 else:
                     _take_away(database, worker_id, task, _lapsed(host, pid), now)
-            rescued = 0 if lost == LEFT else len(tasks)
-            count(database, "rescued", rescued)
-            return rescued
+            if lost == LEFT:
+                return 0
+            count(database, "lapsed_leases")
+            count(database, "rescued", len(tasks))
+            return len(tasks)
     return 0
 
 

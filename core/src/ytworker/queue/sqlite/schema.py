@@ -51,8 +51,8 @@ _QUEUE = (
          timeout_seconds REAL NOT NULL,
          key TEXT,
          params TEXT NOT NULL) STRICT""",
-    # `at` is when it became ready while queued, run_at while scheduled, the time of the claim while claimed, and the
-    # time of the end afterwards.
+    # `at` is when it became ready while queued and claimed, run_at while scheduled, and the time of the end afterwards.
+    # Earlier versions overwrote it with the time of the claim, which `claimed_at` tells, too.
     """CREATE TABLE state (
          id INTEGER PRIMARY KEY,
          type INTEGER NOT NULL,

@@ -19,7 +19,8 @@ _FIRST_IN_LINE = 256
 _ERROR = "class, type, message, traceback, fingerprint, retry_after, source"
 _SELECT = """
 SELECT s.id, t.name, s.status, CAST(b.params AS BLOB), s.priority, s.attempt, b.max_attempts, b.timeout_seconds,
-       b.created_at, s.at, b.key, s.outcome, b.depth, r.reason,
+       b.created_at, CASE s.status WHEN 1 THEN coalesce(s.claimed_at, s.at) ELSE s.at END, b.key, s.outcome, b.depth,
+       r.reason,
        e.class, e.type, e.message, e.traceback, e.fingerprint, e.retry_after, e.source
 """
 _FROM = """
@@ -49,6 +50,7 @@ _LIST = _SELECT + _FROM + _DETAILS + _WHERE
 _IDS = "SELECT s.id FROM task s" + _DETAILS + _WHERE
 _ATTEMPTS = f"SELECT attempt, at, worker, plugin_version, {_ERROR} FROM error WHERE task = ? ORDER BY id"
 _COUNTS = "SELECT " + ", ".join(f"coalesce(sum({status.value}), 0)" for status in STATUS_CODES) + " FROM task_type"
+_COUNTS_BY_TYPE = "SELECT name, " + ", ".join(status.value for status in STATUS_CODES) + " FROM task_type"
 _WAITING = "SELECT name, queued + scheduled FROM task_type WHERE queued + scheduled > 0"
 _OLDEST = f"""
 SELECT min((SELECT min(at) FROM (
@@ -94,6 +96,11 @@ def count_tasks(database: Database) -> dict[TaskStatus, int]:
     """Count tasks by state, from the counts that are kept."""
     (row,) = database.execute(_COUNTS)
     return dict(zip(STATUS_CODES, row, strict=True))
+
+
+def count_by_type(database: Database) -> dict[str, dict[TaskStatus, int]]:
+    """Count tasks by type and state, from the counts that are kept."""
+    return {name: dict(zip(STATUS_CODES, row, strict=True)) for name, *row in database.execute(_COUNTS_BY_TYPE)}
 
 
 def count_waiting(database: Database) -> dict[str, int]:

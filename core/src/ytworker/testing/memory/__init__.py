@@ -91,7 +91,7 @@ class MemoryQueue(SettleOneByOne):
 
     def enqueue(self, tasks: Sequence[NewTask]) -> list[Enqueued]:
         with self._write() as transaction:
-            return [_enqueue(transaction, task) for task in tasks]
+            return _enqueue(transaction, tasks)
 
     def enqueue_and_claim(self, task: NewTask, worker_id: int) -> Claim | Enqueued:
         with self._write() as transaction:
@@ -209,6 +209,10 @@ class MemoryQueue(SettleOneByOne):
         with self._read() as store:
             return tasks.counts(store)
 
+    def counts_by_type(self) -> dict[str, dict[TaskStatus, int]]:
+        with self._read() as store:
+            return tasks.counts_by_type(store)
+
     def waiting(self) -> dict[str, int]:
         with self._read() as store:
             return tasks.waiting(store)
@@ -277,10 +281,15 @@ class MemoryQueue(SettleOneByOne):
         with self._read() as store:
             return store.counters.get(name, 0)
 
-    def count(self, counts: Mapping[str, int]) -> None:
+    def count(
+        self, counts: Mapping[str, int], *, latest: Mapping[str, int] | None = None, forget: Collection[str] = ()
+    ) -> None:
         with self._write() as transaction:
+            transaction.forget(forget)
             for name, number in counts.items():
                 transaction.count(name, number)
+            for name, number in (latest or {}).items():
+                transaction.count(name, max(0, number - transaction.store.counters.get(name, 0)))
 
     def counters(self, prefix: str) -> dict[str, int]:
         with self._read() as store:
@@ -326,4 +335,4 @@ class MemoryQueue(SettleOneByOne):
             raise stale_claim(claim)
 
 
-_enqueue, _settle, _system_random = tasks.enqueue, endings.settle, random.Random  # arguments have their names, too
+_enqueue, _settle, _system_random = tasks.enqueue_all, endings.settle, random.Random  # arguments have their names, too

@@ -9,7 +9,7 @@ from ytworker.model import SECOND, Claim, ErrorClass, ErrorInfo, NewTask, TaskSt
 from ytworker.queue import AGED_SHARE, ORDERS, Attempt, ClaimingStrategy, ClaimRequest, Enqueued
 from ytworker.testing.memory import states
 from ytworker.testing.memory.store import Store, StoredTask, Transaction
-from ytworker.testing.memory.tasks import enqueue
+from ytworker.testing.memory.tasks import enqueue_all
 
 _ALWAYS = ("fifo", "lifo")
 
@@ -79,7 +79,7 @@ def claim_task(transaction: Transaction, worker_id: int, task_id: int) -> Claim 
 
 def enqueue_and_claim(transaction: Transaction, task: NewTask, worker_id: int) -> Claim | Enqueued:
     """Store one task and claim it."""
-    enqueued = enqueue(transaction, task)
+    (enqueued,) = enqueue_all(transaction, [task])
     claimed = claim_task(transaction, worker_id, enqueued.id) if enqueued.created else None
     return claimed or enqueued
 

@@ -24,7 +24,7 @@ from ytworker.testing.memory.items import keep_apart, store_items
 from ytworker.testing.memory.sources import cool_down, forgive
 from ytworker.testing.memory.states import end, let_wait, save
 from ytworker.testing.memory.store import Store, StoredTask, Transaction
-from ytworker.testing.memory.tasks import enqueue
+from ytworker.testing.memory.tasks import enqueue_all
 
 
 def settle(
@@ -111,7 +111,7 @@ def _complete(transaction: Transaction, task: StoredTask, ending: Completion) ->
 
 
 def _fail(transaction: Transaction, task: StoredTask, ending: Failure) -> None:
-    task = keep_apart(task, ending.apart, transaction.now)
+    task = keep_apart(transaction, task, ending.apart)
     task = _add_error(transaction, task, ending.claim, ending.error, ending.plugin_version)
     worker_id, note = ending.claim.worker_id, ending.error.error_class.value
     if ending.retry_at is None or task.attempt >= task.max_attempts:
@@ -154,13 +154,12 @@ def _store(transaction: Transaction, task: StoredTask, ending: Completion) -> St
     if ending.suspect is not None:
         doubted = [*(Doubted(item, ending.suspect) for item in ending.items), *doubted]
     elif ending.items:
-        store_items(transaction, task.id, ending.items)
-    return keep_apart(task, doubted, transaction.now)
+        store_items(transaction, task, ending.items)
+    return keep_apart(transaction, task, doubted)
 
 
 def _enqueue(transaction: Transaction, follow_ups: Sequence[NewTask]) -> None:
-    for follow_up in follow_ups:
-        enqueue(transaction, follow_up)
+    enqueue_all(transaction, follow_ups)
 
 
 def _add_error(

@@ -4,28 +4,34 @@ Versions of texts and counts over time are left out: nothing in the protocol rea
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from ytworker.model import Doubted, Item, Microseconds, rfc3339
-from ytworker.queue import ItemFilter, as_record, content_hash, merge
+from ytworker.model import Doubted, Item, rfc3339
+from ytworker.queue import Change, ItemFilter, as_record, change_of, content_hash, counts_of_items, merge
 from ytworker.testing.memory.store import ItemKey, Store, StoredItem, StoredTask, Transaction
 
 
-def store_items(transaction: Transaction, task_id: int, items: Sequence[Item]) -> None:
-    """Store the items of a task in their order; an item that it yields twice keeps its first place."""
-    hits = dict(transaction.store.hits.get(task_id, {}))
+def store_items(transaction: Transaction, task: StoredTask, items: Sequence[Item]) -> None:
+    """Store and count the items of a task in their order; an item that it yields twice keeps its first place."""
+    hits = dict(transaction.store.hits.get(task.id, {}))
+    changes: Counter[Change] = Counter()
     for item in items:
         context = json.dumps(item.context.model_dump(mode="json", exclude_none=True))
-        hits.setdefault(_store(transaction, as_record(item)), context)
-    transaction.put(transaction.store.hits, task_id, hits)
+        key, change = _store(transaction, as_record(item))
+        changes[change] += 1
+        hits.setdefault(key, context)
+    transaction.put(transaction.store.hits, task.id, hits)
+    _count(transaction, task, changes)
 
 
-def keep_apart(task: StoredTask, doubted: Sequence[Doubted], now: Microseconds) -> StoredTask:
-    """Give a task to which doubtful items are added, where they overwrite nothing."""
-    apart = tuple((json.dumps(each.item.model_dump(mode="json")), now, each.reason) for each in doubted)
+def keep_apart(transaction: Transaction, task: StoredTask, doubted: Sequence[Doubted]) -> StoredTask:
+    """Count doubtful items, and give a task to which they are added, where they overwrite nothing."""
+    _count(transaction, task, {Change.SUSPECT: len(doubted)})
+    apart = tuple((json.dumps(each.item.model_dump(mode="json")), transaction.now, each.reason) for each in doubted)
     return replace(task, kept_apart=(*task.kept_apart, *apart))
 
 
@@ -35,6 +41,11 @@ def find_items(store: Store, which: ItemFilter) -> list[dict[str, Any]]:
         return list(islice(_suspects(store, which), which.limit))
     found = _of_task(store, which.task_id) if which.task_id is not None else _latest(store, which)
     return [_show(item, context) for item, context in islice(found, which.limit)]
+
+
+def _count(transaction: Transaction, task: StoredTask, changes: Mapping[Change, int]) -> None:
+    for name, number in counts_of_items(task.type, changes).items():
+        transaction.count(name, number)
 
 
 def _suspects(store: Store, which: ItemFilter) -> Iterator[dict[str, Any]]:
@@ -78,17 +89,17 @@ def _show(item: StoredItem, context: str) -> dict[str, Any]:
     }
 
 
-def _store(transaction: Transaction, record: dict[str, Any]) -> ItemKey:
+def _store(transaction: Transaction, record: dict[str, Any]) -> tuple[ItemKey, Change]:
     key = (record["source"], record["kind"], record["id"])
-    old = transaction.store.items.get(key)
-    transaction.put(transaction.store.items, key, _join(old, record, transaction))
-    return key
+    stored, change = _join(transaction.store.items.get(key), record, transaction)
+    transaction.put(transaction.store.items, key, stored)
+    return key, change
 
 
-def _join(old: StoredItem | None, record: dict[str, Any], transaction: Transaction) -> StoredItem:
+def _join(old: StoredItem | None, record: dict[str, Any], transaction: Transaction) -> tuple[StoredItem, Change]:
     now = transaction.now
     if old is None:
-        return StoredItem(
+        stored = StoredItem(
             no=len(transaction.store.items),
             record=json.dumps(record),
             content_hash=content_hash(record),
@@ -96,7 +107,10 @@ def _join(old: StoredItem | None, record: dict[str, Any], transaction: Transacti
             last_seen_at=now,
             last_changed_at=now,
         )
-    merged = merge(json.loads(old.record), record)
+        return stored, change_of(None, record, rewritten=True)
+    before = json.loads(old.record)
+    merged = merge(before, record)
     digest = content_hash(merged)
     changed_at = old.last_changed_at if digest == old.content_hash else now
-    return replace(old, record=json.dumps(merged), content_hash=digest, last_seen_at=now, last_changed_at=changed_at)
+    stored = replace(old, record=json.dumps(merged), content_hash=digest, last_seen_at=now, last_changed_at=changed_at)
+    return stored, change_of(before, merged, rewritten=digest != old.content_hash)

@@ -39,6 +39,7 @@ def claim_task(transaction: Transaction, task: StoredTask, worker_id: int) -> Cl
     """Give a task to a worker; the wait is over, and so is its reason."""
     if task.unique is UniqueWhile.QUEUED:
         _free_key(transaction, task)
+    ready_at = task.at
     task = replace(
         task,
         state=TaskStatus.CLAIMED,
@@ -51,7 +52,7 @@ def claim_task(transaction: Transaction, task: StoredTask, worker_id: int) -> Cl
     )
     save(transaction, task, "claimed", worker_id=worker_id)
     checkpoint = None if task.checkpoint is None else json.loads(task.checkpoint)
-    return Claim(task=view(task), worker_id=worker_id, fence=task.fence, checkpoint=checkpoint)
+    return Claim(view(task), worker_id, task.fence, checkpoint, ready_at)
 
 
 def let_wait(

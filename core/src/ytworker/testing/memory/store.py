@@ -5,6 +5,7 @@ written, and not an object that it goes on changing.
 """
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -149,6 +150,11 @@ class Transaction:
         """Let a counter rise."""
         if number:
             self.put(self.store.counters, counter, self.store.counters.get(counter, 0) + number)
+
+    def forget(self, beginnings: Collection[str]) -> None:
+        """Delete the counters whose names begin like this."""
+        for name in [each for each in self.store.counters if each.startswith(tuple(beginnings))]:
+            self.drop(self.store.counters, name)
 
     def commit(self) -> None:
         """Let the other handles know, if there is something to know."""

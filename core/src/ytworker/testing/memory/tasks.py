@@ -7,11 +7,20 @@ from itertools import islice
 
 from ytworker.errors import TaskNotFoundError
 from ytworker.model import Microseconds, NewTask, OnConflict, TaskStatus
-from ytworker.queue import Enqueued, Purged, Requeued, TaskFilter, encode_task
+from ytworker.queue import Enqueued, Purged, Requeued, TaskFilter, counts_of_enqueued, encode_task
 from ytworker.testing.memory.states import ENDED, LIVE, WAITING, end, let_wait, save
 from ytworker.testing.memory.store import Store, StoredTask, Transaction
 
 _REVIVABLE = frozenset({TaskStatus.DEAD, TaskStatus.CANCELLED})
+
+
+def enqueue_all(transaction: Transaction, tasks: Sequence[NewTask]) -> list[Enqueued]:
+    """Store and count tasks."""
+    enqueued = [enqueue(transaction, task) for task in tasks]
+    created = [task for task, each in zip(tasks, enqueued, strict=True) if each.created]
+    for name, number in counts_of_enqueued(created).items():
+        transaction.count(name, number)
+    return enqueued
 
 
 def enqueue(transaction: Transaction, task: NewTask) -> Enqueued:
@@ -100,6 +109,14 @@ def purge(
 def counts(store: Store) -> dict[TaskStatus, int]:
     """Count tasks by state."""
     return {**dict.fromkeys(TaskStatus, 0), **Counter(task.state for task in store.tasks.values())}
+
+
+def counts_by_type(store: Store) -> dict[str, dict[TaskStatus, int]]:
+    """Count tasks by type and state."""
+    found: dict[str, dict[TaskStatus, int]] = {}
+    for task in store.tasks.values():
+        found.setdefault(task.type, dict.fromkeys(TaskStatus, 0))[task.state] += 1
+    return found
 
 
 def waiting(store: Store) -> dict[str, int]:

@@ -52,6 +52,7 @@ def rescue(transaction: Transaction) -> int:
     promote(transaction)
     lapsed = [each for each in transaction.store.workers.values() if each.lease_until < transaction.now]
     number = sum(_rescue_from(transaction, worker) for worker in lapsed)
+    transaction.count("lapsed_leases", len(lapsed))
     transaction.count("rescued", number)
     return number
 

@@ -2,6 +2,7 @@
 
 from ytworker.testing.queue_conformance.budgets import BudgetTests
 from ytworker.testing.queue_conformance.claiming import AgingTests, ClaimingTests, SchedulingTests, UnreadableTests
+from ytworker.testing.queue_conformance.counting import CountingTests
 from ytworker.testing.queue_conformance.endings import CheckpointTests, EndingTests
 from ytworker.testing.queue_conformance.enqueueing import EnqueueingTests
 from ytworker.testing.queue_conformance.fences import FenceTests
@@ -40,6 +41,7 @@ class QueueConformance(
     RequeueTests,
     PurgeTests,
     LookingTests,
+    CountingTests,
     EventTests,
     OrderTests,
     HandleTests,

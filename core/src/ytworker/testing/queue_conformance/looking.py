@@ -88,7 +88,7 @@ class LookingTests(Suite):
         assert queue.oldest_ready_at() == waiting_since
 
     def test_a_counter_that_never_counted_is_zero(self, queue: TaskQueue) -> None:
-        for name in ("stale_writes", "rescued", "parked", "unknown"):
+        for name in ("stale_writes", "lapsed_leases", "rescued", "parked", "busy", "claim_conflicts", "unknown"):
             assert queue.counter(name) == 0
 
     def test_counters_of_callers_rise_and_are_found_by_their_beginning(self, queue: TaskQueue) -> None:
