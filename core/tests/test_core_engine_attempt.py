@@ -330,6 +330,41 @@ def test_progress_is_shown_at_once_and_written_once_a_second(
     assert [done for done, _, _ in written] == [0, 10, 20]
 
 
+def test_progress_that_is_told_often_travels_with_other_messages(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    zoo.worker(
+        "demo",
+        "for n in range(100):\n    context.progress(n, 300)\n"
+        "context.budget('s').acquire()\n"
+        "for n in range(100, 301):\n    context.progress(n, 300, f'page {n}')\nreturn []",
+    )
+    shown: list[tuple[Any, ...]] = []
+    service = make_service()
+    service.scrape(service.check("demo", {}), observe=lambda *what: shown.append(what))
+    assert shown == [(0, 300, None), (99, 300, None), (300, 300, "page 300")]  # the clock stands still
+
+
+def test_progress_in_the_last_words_of_a_lost_task_ends_it(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    module = zoo.worker(
+        "demo",
+        "context.progress(0)\nhooks[0](context.task.id)\ncontext.progress(1)\nreturn []",
+        extra="hooks = []",
+    )
+    service = make_service()
+    service.enqueue("demo", {})
+
+    def cancel(task_id: int) -> None:
+        service.cancel([task_id])
+        clock.advance(0.05)
+
+    __import__(module).hooks.append(cancel)
+    service.run(until_empty=True)
+    assert [task.state for task in service.tasks()] == [TaskStatus.CANCELLED]
+
+
 @pytest.mark.parametrize("call", ["progress('x')", "progress(1, 'y')", "progress(None)", "progress(2**70)"])
 def test_progress_that_cannot_be_kept_is_a_bug_of_the_plugin(scrape: Any, call: str) -> None:
     done = scrape(f"context.{call}\nreturn []")
@@ -750,7 +785,7 @@ def test_everything_crosses_as_json(zoo: Zoo, make_service: MakeService, monkeyp
     service: Service = make_service()
     service.scrape(service.check("demo", {}))
     kinds = [json.loads(line).get("kind") for line in lines]
-    assert [kind for kind in kinds if kind] == ["task", "progress", "acquire", "items", "checkpoint", "done"]
+    assert [kind for kind in kinds if kind] == ["task", "poll", "acquire", "items", "checkpoint", "done"]
 
 
 def test_an_item_with_half_a_character_is_stored(scrape: Any, queue: SQLiteQueue) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from ytworker.engine.budgets import Budgets, Granted, Refused
-from ytworker.engine.messages import Message, decode, encode, error_of
+from ytworker.engine.messages import LAST_WORDS, Message, decode, encode, error_of
 from ytworker.errors import ParametersError, PayloadError, StaleClaimError, StoreError, UnstorableError
 from ytworker.model import SECOND, Claim, Clock, Doubted, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
 from ytworker.pacing import Quota
@@ -153,6 +153,8 @@ class Attempt:
         self._deps.beat(max(float(message.get("sleep", 0.0)), self.seconds_left))
         handler = self._handlers[message["kind"]]
         try:
+            if "progress" in message:
+                self._show(**message["progress"], last=message["kind"] in LAST_WORDS)
             return encode(handler(self, message))
         except StaleClaimError as error:
             return encode({"stop": str(error)})
@@ -208,16 +210,15 @@ class Attempt:
         self._items, self._apart, self._bytes, self._follow_ups = [], [], 0, []
         return {}
 
-    def _progress(self, message: Message) -> Message:
-        done, total, note = message["done"], message["total"], _without_secrets(message["note"])
+    def _show(self, done: int, total: int | None, note: str | None, *, last: bool) -> None:
+        note = _without_secrets(note)
         self._shown = done, total
         if self._deps.observe is not None:
             self._deps.observe(done, total, note)
         now = self._deps.clock()
-        if now - self._progress_at >= _PROGRESS_INTERVAL:  # each write is a sync of the disk
+        if not last and now - self._progress_at >= _PROGRESS_INTERVAL:  # the end is told by the task's ending
             self._progress_at = now
             self._deps.queue.progress(self._claim, done, total, note)
-        return self._stop()
 
     def _acquire(self, message: Message) -> Message:
         stop = self._stop()
@@ -372,7 +373,6 @@ class Attempt:
         "need": _need,
         "items": _take,
         "checkpoint": _checkpoint,
-        "progress": _progress,
         "acquire": _acquire,
         "leave": _leave,
         "reserve": _reserve,

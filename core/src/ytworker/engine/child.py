@@ -69,7 +69,7 @@ class Wire:
             self.tell(*lines)
 
     def _exchange(self, conversation: int, line: str) -> str:
-        """Send a line and wait for its answer; a task that was handed ahead may come first."""
+        """Send a line and wait for its answer, if it gets one; a task that was handed ahead may come first."""
         if os.getpid() != self._owner:
             msg = "the context works only in the process that it was given to; ask there, before you fork"
             raise RuntimeError(msg)
@@ -78,6 +78,8 @@ class Wire:
                 msg = "the task of this context has ended; let scrape() wait for the threads that it starts"
                 raise RuntimeError(msg)
             self.tell(line)
+            if is_a("leave", line):
+                return ""
             while is_a("task", answer := self._read()):
                 self._tasks.append(answer)
             return answer

@@ -76,7 +76,8 @@ def _converse(member: Member, line: str) -> Attempt | None:
     if running.over:
         member.go_on()
         return running
-    member.channel.send(answer)
+    if not is_a("leave", line):
+        member.channel.send(answer)
     return None
 
 

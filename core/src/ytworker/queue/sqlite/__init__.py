@@ -178,7 +178,7 @@ class SQLiteQueue(SettleOneByOne):
             raise stale_claim(claim)
 
     def progress(self, claim: Claim, done: int, total: int | None, note: str | None) -> None:
-        with self._database.write():
+        with self._database.unsynced(), self._database.write():
             held = endings.save_progress(self._database, claim, done, total, note)
         if not held:
             raise stale_claim(claim)

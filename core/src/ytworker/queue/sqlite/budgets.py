@@ -1,5 +1,8 @@
 """Budgets: how often sources are asked, by all processes together, and what is used of their quotas.
 
+What is asked for each request is written without a sync of the disk: it survives every process, and after a power cut
+a source has rested for longer than the few requests weigh that may be forgotten. Units of a quota are synced.
+
 The clock is read inside of each transaction. Outside of it a process that waited for the lock would come with a moment
 that lies before what is stored, and that must mean that the clock was set back.
 """
@@ -39,7 +42,7 @@ _QUOTAS = "SELECT source, bucket, used, most, reset_at FROM quota ORDER BY sourc
 
 def admit(database: Database, ask: Ask, clock: Clock) -> Admission:
     """Let a request go, or say what it has to wait for."""
-    with database.write():
+    with database.unsynced(), database.write():
         now = clock()
         state = get_source(database, ask.source)
         if state.bars(now, ask.settings):
@@ -54,7 +57,8 @@ def admit(database: Database, ask: Ask, clock: Clock) -> Admission:
 
 def leave(database: Database, source: str, claim: Claim) -> None:
     """Give a place in flight back."""
-    database.change(_LEAVE, (source, claim.task.id, claim.fence))
+    with database.unsynced():
+        database.change(_LEAVE, (source, claim.task.id, claim.fence))
 
 
 def reserve(database: Database, source: str, quota: Quota, cost: int, settings: str | None, clock: Clock) -> Reserved:
