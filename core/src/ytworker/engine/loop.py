@@ -102,11 +102,15 @@ class CrewWorker(BaseWorker):
         """Give tasks to children; see :meth:`Crew.hand`."""
         self._crew.hand(claims)
 
-    def settle(self, ended: Sequence[Ended], want: int) -> list[Claim]:
+    def settle(self, ended: list[Ended], want: int) -> list[Claim]:
         """Write down what ended, and claim up to ``want`` tasks in the same transaction.
 
+        Args:
+            ended: What ended. What is written down is taken out, so that it is never written twice.
+            want: How many tasks may be claimed.
+
         Raises:
-            StoreError: Nothing of it was written.
+            StoreError: What is still in ``ended`` was not written.
         """
         endings = [self.ending_of(each.claim, each.result) for each in ended]
         types = self.types() if want else ()
@@ -118,12 +122,14 @@ class CrewWorker(BaseWorker):
         except REFUSALS:  # of one; the others must not suffer from it
             if not ended:
                 raise
-            for each in ended:
-                self.report_result(each.claim, each.result)
-            return self.settle((), want) if want else []
+            while ended:
+                self.report_result(ended[0].claim, ended[0].result)
+                del ended[0]
+            return self.settle([], want) if want else []
         stale = set(map(id, settled.stale))
         for each, (ending, decision) in zip(ended, endings, strict=True):
             self.was_settled(each.claim, each.result, decision, late=id(ending) in stale)
+        ended.clear()
         for claim in settled.claims:
             tell_claim(claim, self._deps.queue.url)
         return settled.claims
@@ -197,8 +203,8 @@ class CrewPoller(TaskPoller):
 
     def _settle(self, want: int) -> None:
         seen = self.queue.version()  # before the look: what another process adds after it must wake us
+        ended = bool(self._ended)
         found = self.worker.settle(self._ended, want)
-        ended, self._ended = self._ended, []  # not before it is written
         self.worker.hand(found)
         if len(found) < want:
             if not found and not ended and self.worker.renew_lease():  # it had lost the right to claim

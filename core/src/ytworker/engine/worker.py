@@ -282,7 +282,15 @@ def _refused(result: TaskResult, error: Exception) -> TaskResult:
         message=f"what the plugin gave cannot be stored: {redact(str(error))}; report this to its authors",
         fingerprint="unstorable",
     )
-    return TaskResult(success=False, error=info, earlier=result.earlier, plugin_version=result.plugin_version)
+    return TaskResult(
+        success=False,
+        error=info,
+        earlier=result.earlier,
+        sources=result.sources,
+        settings_digest=result.settings_digest,
+        plugin_version=result.plugin_version,
+        requests=result.requests,
+    )
 
 
 def _went_back(result: TaskResult, decision: Decision | None) -> bool:
