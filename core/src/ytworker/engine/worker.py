@@ -306,6 +306,7 @@ def _completion(claim: Claim, result: TaskResult) -> Completion:
         apart=result.apart,
         sources=result.sources,
         follow_ups=result.follow_ups,
+        settings=result.settings_digest or None,
     )
 
 

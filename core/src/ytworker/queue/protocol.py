@@ -128,6 +128,7 @@ class TaskQueue(Protocol):
         suspect: str | None = None,
         sources: Collection[str] = (),
         follow_ups: Sequence[NewTask] = (),
+        settings: str | None = None,
     ) -> None:
         """Complete a task; see :class:`Completion`."""
 
