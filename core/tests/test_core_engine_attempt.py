@@ -15,6 +15,7 @@ from ytworker.engine.messages import decode, encode
 from ytworker.engine.runner import as_item, drive
 from ytworker.errors import StoreError
 from ytworker.model import SECOND, ErrorInfo, NewTask, to_datetime
+from ytworker.pacing import PACES
 from ytworker.queue import Ask, FIFOStrategy, ItemFilter, Pace, Quota, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.service import Scraped, Service
@@ -482,6 +483,32 @@ def test_a_place_stays_held_after_a_failure_and_is_free_when_the_source_cools_do
     assert (done.task.state, done.task.attempt) == (TaskStatus.SCHEDULED, 0)
     assert queue.usage()[0].in_flight == 0
     assert queue.source("site").strikes == 1
+
+
+@pytest.mark.parametrize(("pace", "crowded"), [("fast", [False, True, True, False]), ("normal", [True] * 3 + [False])])
+def test_after_a_request_that_failed_nobody_else_asks_until_its_place_is_free(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, pace: str, crowded: list[bool]
+) -> None:
+    zoo.worker(
+        "demo",
+        "budget = context.budget('site')\nwith budget.request():\n    context.progress(1)\n"
+        "with budget.hold():\n    for n in range(2):\n        try:\n            with budget.request():\n"
+        "                raise ConnectionError('refused, perhaps')\n"
+        "        except ConnectionError:\n            context.progress(2)\n"
+        "context.progress(3)\nreturn []",
+    )
+    other = queue.add_worker(lease_seconds=86_400)
+    queue.enqueue([NewTask(type="other", params={})])
+    (claim,) = queue.claim(other, FIFOStrategy, ["other"])
+    answers: list[bool] = []
+
+    def looks(*_: object) -> None:
+        answers.append(queue.admit(Ask(source="site", pace=PACES[pace], cost=0, holder=claim)).crowded)
+        queue.leave("site", claim)
+
+    service = make_service(pace=pace)
+    service.scrape(service.check("demo", {}), observe=looks)
+    assert answers == crowded
 
 
 def test_whoever_finds_no_place_waits_and_is_put_off_in_the_end(

@@ -254,6 +254,10 @@ class Attempt:
         self._deps.queue.leave(str(message["source"]), self._claim)
         return {}
 
+    def _hesitate(self, message: Message) -> Message:
+        self._deps.budgets.hesitate(str(message["source"]), self._claim)
+        return {}
+
     def _reserve(self, message: Message) -> Message:
         stop = self._stop()
         if stop:
@@ -375,6 +379,7 @@ class Attempt:
         "progress": _progress,
         "acquire": _acquire,
         "leave": _leave,
+        "hesitate": _hesitate,
         "reserve": _reserve,
         "left": _left,
         "exhaust": _exhaust,

@@ -86,7 +86,7 @@ def resume(database: Database, name: str, now: Microseconds) -> None:
 
 
 def unpause(database: Database, name: str, now: Microseconds, settings: str | None = None) -> None:
-    """End a pause for these settings, or for any, and make due what waits for the source; in the caller's transaction."""
+    """End a pause for these settings, or for any, and make due what waits; inside a transaction of the caller's."""
     if database.change(_UNPAUSE, (name, settings)):
         _wake(database, name, now)
 
