@@ -256,6 +256,7 @@ class Service(Tending):
 
         Raises:
             ChildrenError: This system cannot have children.
+            PluginsRefusedError: ``strict_plugins`` is on, and a plugin ends children while it is loaded.
         """
         values = self.settings.values
         order = strategy or get_strategy(values.strategy, aging_seconds=values.aging_seconds)
@@ -275,7 +276,12 @@ class Service(Tending):
             poller = TaskPoller(worker=worker, types=worker.types, **shared)
         else:
             crew = factory.create_crew(
-                server or ForkServer(), size=concurrency, limits=self._limits(), strategy=order, types=types
+                server or ForkServer(),
+                size=concurrency,
+                limits=self._limits(),
+                strategy=order,
+                types=types,
+                strict=values.strict_plugins,
             )
             poller = CrewPoller(worker=crew, types=crew.types, releasing=releasing, **shared)
         poller.waker = self._waker()

@@ -85,6 +85,11 @@ def preferred_plugins() -> NameList:
     return NameList(default_config().with_name("preferred-plugins.txt"))
 
 
+def left_out_plugins() -> NameList:
+    """Give the list that workers keep of plugins which end their children as they are loaded."""
+    return NameList(default_config().with_name("left-out-plugins.txt"))
+
+
 class RetrySettings(BaseModel):
     """How long failed tasks of one type wait for their next attempt; see :class:`ytworker.engine.retry.RetryStrategy`.
 

@@ -9,6 +9,7 @@ from ytworker.engine.budgets import Budgets
 from ytworker.engine.children import ForkServer
 from ytworker.engine.crew import Crew
 from ytworker.engine.executor import InlineExecutor
+from ytworker.engine.loading import Loading
 from ytworker.engine.loop import CrewWorker
 from ytworker.engine.member import Limits
 from ytworker.engine.messages import Message
@@ -77,6 +78,7 @@ class WorkerFactory:
         limits: Limits,
         strategy: ClaimingStrategy = LIFOStrategy,
         types: Sequence[str] = (),
+        strict: bool = False,
     ) -> CrewWorker:
         """Make a worker whose plugins run in child processes; this process imports none of them.
 
@@ -86,9 +88,11 @@ class WorkerFactory:
             limits: What they may use.
             strategy: In which order it claims.
             types: The task types that it claims; empty for all that can be loaded.
+            strict: Whether to stop rather than go on without a plugin that ends children while it is loaded.
         """
         attempts = self._attempts()
-        crew = Crew(server, self._hello(), attempts, self.registry.learn, size=size, limits=limits)
+        loading = Loading(self.registry, strict=strict)
+        crew = Crew(server, self._hello(), attempts, self.registry.learn, loading, size=size, limits=limits)
         return CrewWorker(self._deps(strategy, types), attempts, crew)
 
     def _hello(self) -> Message:

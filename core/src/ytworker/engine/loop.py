@@ -18,7 +18,7 @@ from ytworker.engine.member import Ended
 from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
 from ytworker.engine.telling import tell_claim
 from ytworker.engine.worker import REFUSALS, BaseWorker, WorkerDeps, resume_after_new_settings
-from ytworker.errors import ChildrenError
+from ytworker.errors import ChildrenError, PluginsRefusedError
 from ytworker.model import SECOND, Claim, Microseconds, TaskResult
 from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError, Waker
 
@@ -173,7 +173,10 @@ class CrewPoller(TaskPoller):
                     # What has ended is kept, and written down when that works again; what runs would only get stuck.
                     self._ended += worker.abandon("the queue could not be written")
                     self._hold_back(error)
-                except ChildrenError:  # its tasks go back with the lease; what has ended is written down before
+                except (
+                    ChildrenError,
+                    PluginsRefusedError,
+                ):  # its tasks go back with the lease; what has ended is written down before
                     worker.settle([*self._ended, *worker.collect()], 0)
                     raise
             worker.settle(self._ended, 0)
