@@ -616,11 +616,10 @@ def test_q3_follow_ups_are_bounded(scrape: Any, queue: SQLiteQueue, monkeypatch:
 
 
 def test_q3_a_task_that_enqueues_itself_comes_to_an_end(
-    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, monkeypatch: pytest.MonkeyPatch
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue
 ) -> None:
-    monkeypatch.setattr(attempts, "MAX_DEPTH", 3)
     zoo.worker("demo", "context.enqueue('demo', {})\nreturn []")
-    service = make_service()
+    service = make_service(max_depth=3)
     service.enqueue("demo", {})
     assert service.run(until_empty=True) == 4
     last, *others = queue.tasks(TaskFilter())
@@ -629,6 +628,7 @@ def test_q3_a_task_that_enqueues_itself_comes_to_an_end(
     assert last.error is not None
     assert (last.state, last.error.error_class) == (TaskStatus.DEAD, ErrorClass.INVALID)
     assert "3 tasks led to this one" in last.error.message
+    assert "raise the setting max_depth" in last.error.message
 
 
 def test_q3_follow_ups_of_a_checkpoint_are_as_deep_as_those_of_the_end(

@@ -12,10 +12,10 @@ import pytest
 from plugin_helpers import Program, Zoo
 from ytworker import ErrorClass, TaskStatus
 from ytworker.engine import BaseWorker, TaskPoller
-from ytworker.engine.attempt import AttemptDeps
 from ytworker.engine.crew import Crew
 from ytworker.engine.loop import CrewWorker
 from ytworker.engine.member import Ended
+from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.worker import WorkerDeps
 from ytworker.errors import StoreError
 from ytworker.logs import LogEvent

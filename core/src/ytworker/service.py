@@ -18,12 +18,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from ytworker.engine import BaseWorker, TaskPoller, WorkerFactory
-from ytworker.engine.attempt import Observer
 from ytworker.engine.children import ForkServer
 from ytworker.engine.loop import CrewPoller
 from ytworker.engine.member import Limits
 from ytworker.engine.retention import Retention, rules
 from ytworker.engine.retry import RetryStrategy
+from ytworker.engine.sharing import Observer
 from ytworker.errors import ParametersError, PluginUnavailableError, QueueError, SettingsError
 from ytworker.logs import LogEvent, event
 from ytworker.model import SECOND, Claim, ErrorInfo, Microseconds, NewTask, Task, TaskResult, TaskStatus
@@ -172,6 +172,7 @@ class Service(Tending):
             lease_seconds=self.settings.values.lease_seconds,
             retry=self._retry_of,
             pace=self.settings.values.paced(),
+            max_depth=self.settings.values.max_depth,
         )
 
     def _retry_of(self, task_type: str) -> RetryStrategy:

@@ -179,6 +179,13 @@ class Settings(BaseSettings):
     timeout_seconds: float = Field(
         default=900.0, gt=0, le=86_400, description="How long one attempt may take, in seconds."
     )
+    max_depth: int = Field(
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="How many tasks may follow each other, each enqueued by the one before; one that enqueues itself "
+        "would never end.",
+    )
     concurrency: int = Field(
         default=2,
         ge=1,

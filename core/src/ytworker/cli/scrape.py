@@ -28,7 +28,7 @@ from ytworker.cli.pace import PaceOption
 from ytworker.cli.shapes import shape_of
 from ytworker.cli.state import State
 from ytworker.cli.task_types import TaskTypeGroup, in_options
-from ytworker.engine.attempt import Observer
+from ytworker.engine.sharing import Observer
 from ytworker.errors import ParametersError
 from ytworker.model import SECOND, Outcome, Task, TaskStatus
 from ytworker.queue import ItemFilter

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from ytworker.engine.attempt import Attempt, AttemptDeps
+from ytworker.engine.attempt import Attempt
 from ytworker.engine.channel import Channel, LineTooLongError
 from ytworker.engine.children import ForkServer, describe
 from ytworker.engine.descendants import has_too_many, too_many
@@ -19,6 +19,7 @@ from ytworker.engine.hearing import Learn, NonsenseError, crashed, hear, nonsens
 from ytworker.engine.loading import Loading
 from ytworker.engine.member import Ended, Limits, Member
 from ytworker.engine.messages import Message, encode
+from ytworker.engine.sharing import AttemptDeps
 from ytworker.model import Claim, ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import PluginKind
 from ytworker.queue import Waker

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ytworker.engine.attempt import AttemptDeps, Checker, Observer, Sections, digest
 from ytworker.engine.budgets import Budgets
 from ytworker.engine.children import ForkServer
 from ytworker.engine.crew import Crew
@@ -15,6 +14,7 @@ from ytworker.engine.member import Limits
 from ytworker.engine.messages import Message
 from ytworker.engine.retry import RetryStrategy
 from ytworker.engine.runner import TaskRunner
+from ytworker.engine.sharing import AttemptDeps, Checker, Observer, Sections, digest
 from ytworker.engine.worker import PluginWorker, WorkerDeps
 from ytworker.model import Clock
 from ytworker.pacing import Pace
@@ -36,6 +36,7 @@ class WorkerFactory:
         lease_seconds: How long a silent worker keeps its tasks.
         retry: What follows a failure, by task type.
         pace: How often a source may be asked.
+        max_depth: How many tasks may follow each other, each enqueued by the one before.
     """
 
     queue: TaskQueue
@@ -47,6 +48,7 @@ class WorkerFactory:
     lease_seconds: float = 60.0
     retry: Callable[[str], RetryStrategy] = field(default=lambda _type: RetryStrategy())
     pace: Pace = field(default_factory=Pace)
+    max_depth: int = 100
 
     def create(
         self,
@@ -132,4 +134,5 @@ class WorkerFactory:
             beat=lambda _seconds: None,
             check=self.check,
             version_of=self._version_of,
+            max_depth=self.max_depth,
         )

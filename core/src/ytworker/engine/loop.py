@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from ytworker.engine.attempt import AttemptDeps
 from ytworker.engine.crew import Crew
 from ytworker.engine.member import Ended
 from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
+from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.telling import tell_claim
 from ytworker.engine.worker import REFUSALS, BaseWorker, WorkerDeps, resume_after_new_settings
 from ytworker.errors import ChildrenError, PluginsRefusedError
