@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import complain, counted, emit, emit_json, note, show_facts, show_table
+from ytworker.cli.output import complain, counted, emit, emit_json, note, show_facts
 from ytworker.cli.state import State
+from ytworker.cli.table import show_table
 from ytworker.plugins import apart, left_out
 from ytworker.plugins.discovery import CORE, PluginInfo, PluginKind, PluginState, discover
 from ytworker.plugins.registry import PluginRegistry
