@@ -15,6 +15,7 @@ from ytworker.engine.messages import decode, encode
 from ytworker.engine.runner import as_item, drive
 from ytworker.errors import StoreError
 from ytworker.model import SECOND, ErrorInfo, NewTask, to_datetime
+from ytworker.pacing import PACES
 from ytworker.queue import Ask, FIFOStrategy, ItemFilter, Pace, Quota, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.service import Scraped, Service
@@ -519,6 +520,32 @@ def test_a_place_stays_held_after_a_failure_and_is_free_when_the_source_cools_do
     assert queue.source("site").strikes == 1
 
 
+@pytest.mark.parametrize(("pace", "crowded"), [("fast", [False, True, True, False]), ("normal", [True] * 3 + [False])])
+def test_after_a_request_that_failed_nobody_else_asks_until_its_place_is_free(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, pace: str, crowded: list[bool]
+) -> None:
+    zoo.worker(
+        "demo",
+        "budget = context.budget('site')\nwith budget.request():\n    context.progress(1)\n"
+        "with budget.hold():\n    for n in range(2):\n        try:\n            with budget.request():\n"
+        "                raise ConnectionError('refused, perhaps')\n"
+        "        except ConnectionError:\n            context.progress(2)\n"
+        "context.progress(3)\nreturn []",
+    )
+    other = queue.add_worker(lease_seconds=86_400)
+    queue.enqueue([NewTask(type="other", params={})])
+    (claim,) = queue.claim(other, FIFOStrategy, ["other"])
+    answers: list[bool] = []
+
+    def looks(*_: object) -> None:
+        answers.append(queue.admit(Ask(source="site", pace=PACES[pace], cost=0, holder=claim)).crowded)
+        queue.leave("site", claim)
+
+    service = make_service(pace=pace)
+    service.scrape(service.check("demo", {}), observe=looks)
+    assert answers == crowded
+
+
 def test_whoever_finds_no_place_waits_and_is_put_off_in_the_end(
     scrape: Any, queue: SQLiteQueue, clock: FakeClock
 ) -> None:
@@ -624,11 +651,10 @@ def test_q3_follow_ups_are_bounded(scrape: Any, queue: SQLiteQueue, monkeypatch:
 
 
 def test_q3_a_task_that_enqueues_itself_comes_to_an_end(
-    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, monkeypatch: pytest.MonkeyPatch
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue
 ) -> None:
-    monkeypatch.setattr(attempts, "MAX_DEPTH", 3)
     zoo.worker("demo", "context.enqueue('demo', {})\nreturn []")
-    service = make_service()
+    service = make_service(max_depth=3)
     service.enqueue("demo", {})
     assert service.run(until_empty=True) == 4
     last, *others = queue.tasks(TaskFilter())
@@ -637,6 +663,7 @@ def test_q3_a_task_that_enqueues_itself_comes_to_an_end(
     assert last.error is not None
     assert (last.state, last.error.error_class) == (TaskStatus.DEAD, ErrorClass.INVALID)
     assert "3 tasks led to this one" in last.error.message
+    assert "raise the setting max_depth" in last.error.message
 
 
 def test_q3_follow_ups_of_a_checkpoint_are_as_deep_as_those_of_the_end(

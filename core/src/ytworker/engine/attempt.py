@@ -1,26 +1,22 @@
 """The worker's side of one attempt: answers the child's messages and gathers what it yields."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from dataclasses import replace
+from typing import ClassVar
 
-from ytworker.engine.budgets import Budgets, Granted, Refused
+from ytworker.engine.budgets import Granted, Refused
 from ytworker.engine.messages import LAST_WORDS, Message, decode, encode, error_of
+from ytworker.engine.sharing import AttemptDeps
 from ytworker.errors import ParametersError, PayloadError, StaleClaimError, StoreError, UnstorableError
-from ytworker.model import SECOND, Claim, Clock, Doubted, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
+from ytworker.model import SECOND, Claim, Doubted, ErrorClass, ErrorInfo, Item, Microseconds, NewTask, TaskResult
 from ytworker.pacing import Quota
-from ytworker.queue import TaskQueue
 from ytworker.redaction import redact
-from ytworker.secret_references import marks
 
 MAX_ITEMS = 10_000
 MAX_BYTES = 64 << 20
 MAX_CHECKPOINT_BYTES = 1 << 20
 MAX_FOLLOW_UPS = 1_000
-MAX_DEPTH = 100
-"""How many tasks may follow each other, each enqueued by the one before: one that enqueues itself would never end."""
 _PROGRESS_INTERVAL: Microseconds = SECOND
 _HOLDS_INTERVAL: Microseconds = SECOND
 PLACE_PATIENCE: Microseconds = 600 * SECOND
@@ -28,63 +24,6 @@ PLACE_PATIENCE: Microseconds = 600 * SECOND
 _PLACE_PAUSE: Microseconds = 10 * SECOND
 TOLD_SECONDS = 5.0
 """A wait for the pace that is at least as long is shown to whoever watches: others may have used up the hour."""
-
-Sections = Mapping[str, Mapping[str, Any]]
-
-
-def digest(sections: Sections) -> str:
-    """Digest all plugin settings, and what tells that a secret which they refer to has changed.
-
-    A source that is paused under one digest is asked again under another.
-    """
-    return hashlib.sha256(json.dumps([sections, marks(sections)], sort_keys=True, default=str).encode()).hexdigest()
-
-
-class Checker(Protocol):
-    """Makes a follow-up task out of parameters that were checked where its plugin is; the service has one."""
-
-    def __call__(self, task_type: str, params: Mapping[str, Any], **options: Any) -> NewTask:
-        """Give the task as the queue takes it.
-
-        Raises:
-            ParametersError: An option does not fit.
-        """
-
-
-class Observer(Protocol):
-    """Who wants to see a task go on, such as a progress bar."""
-
-    def __call__(self, done: int, total: int | None, note: str | None) -> None:
-        """Take notice."""
-
-
-@dataclass(slots=True, kw_only=True)
-class AttemptDeps:
-    """What every attempt of a worker shares.
-
-    Attributes:
-        queue: Where checkpoints and progress go.
-        budgets: Who may be asked, and when.
-        sections: The raw settings sections of plugins.
-        settings_digest: See :func:`digest`.
-        clock: Integer UTC microseconds.
-        beat: Told with every message that the attempt is alive, and for how many seconds it may now be silent.
-        check: Makes follow-up tasks.
-        observe: Sees progress, or None.
-        stopping: Tells whether the worker gives its task back.
-        version_of: Gives the version of the plugin that answers a type, if it is known.
-    """
-
-    queue: TaskQueue
-    budgets: Budgets
-    sections: Sections = field(repr=False)
-    settings_digest: str
-    clock: Clock
-    beat: Callable[[float], None]
-    check: Checker
-    observe: Observer | None = None
-    stopping: Callable[[], bool] = field(default=lambda: False)
-    version_of: Callable[[str], str | None] = field(default=lambda _type: None)
 
 
 class Attempt:
@@ -255,6 +194,10 @@ class Attempt:
         self._deps.queue.leave(str(message["source"]), self._claim)
         return {}
 
+    def _hesitate(self, message: Message) -> Message:
+        self._deps.budgets.hesitate(str(message["source"]), self._claim)
+        return {}
+
     def _reserve(self, message: Message) -> Message:
         stop = self._stop()
         if stop:
@@ -279,9 +222,10 @@ class Attempt:
         self._asked_for += 1
         if self._asked_for > MAX_FOLLOW_UPS:
             return {"error": f"one attempt may enqueue at most {MAX_FOLLOW_UPS} follow-up tasks"}
-        if self._claim.task.depth >= MAX_DEPTH:
-            chain = f"{MAX_DEPTH} tasks led to this one, each enqueued by the one before, and it enqueues one more"
-            return {"error": f"{chain}. Look for a task type that enqueues itself without an end"}
+        if self._claim.task.depth >= self._deps.max_depth:
+            chain = f"{self._claim.task.depth} tasks led to this one, each enqueued by the one before"
+            cure = "Look for a task type that enqueues itself without an end, or raise the setting max_depth"
+            return {"error": f"{chain}, and it enqueues one more. {cure}"}
         problems = list(message.get("problems", ()))
         try:
             task = self._deps.check(message["type"], message["params"], **message["options"])
@@ -375,6 +319,7 @@ class Attempt:
         "checkpoint": _checkpoint,
         "acquire": _acquire,
         "leave": _leave,
+        "hesitate": _hesitate,
         "reserve": _reserve,
         "left": _left,
         "exhaust": _exhaust,

@@ -7,9 +7,11 @@ from typing import Any
 from ytworker.engine.attempt import Attempt
 from ytworker.engine.children import describe
 from ytworker.engine.classify import clean
+from ytworker.engine.loading import Plugin
 from ytworker.engine.member import Member
 from ytworker.engine.messages import Message, decode, is_a
 from ytworker.model import ErrorClass, ErrorInfo
+from ytworker.plugins.discovery import PluginKind
 
 log = logging.getLogger(__name__)
 
@@ -17,13 +19,15 @@ _SIGNS_OF_NONSENSE = (AttributeError, LookupError, RecursionError, TypeError, Va
 
 Learn = Callable[[str, str, str], None]
 """Told about a plugin that a child cannot use: its name, its state and why."""
+Survived = Callable[[Plugin], None]
+"""Told about a plugin that a child has loaded, or failed to load, and lives on."""
 
 
 class NonsenseError(Exception):
     """A child sent what no child of ours sends; the message says what."""
 
 
-def hear(member: Member, line: str, learn: Learn) -> Attempt | None:
+def hear(member: Member, line: str, learn: Learn, survived: Survived) -> Attempt | None:
     """Deal with one line of a child, and give the attempt that it ended, if it did.
 
     Raises:
@@ -34,7 +38,7 @@ def hear(member: Member, line: str, learn: Learn) -> Attempt | None:
         if is_a("log", line):
             _pass_on(decode(line))
         elif is_a("state", line):
-            _note(member, decode(line), learn)
+            _note(member, decode(line), learn, survived)
         else:
             return _converse(member, line)
     except _SIGNS_OF_NONSENSE as error:
@@ -81,8 +85,13 @@ def _converse(member: Member, line: str) -> Attempt | None:
     return None
 
 
-def _note(member: Member, message: Message, learn: Learn) -> None:
+def _note(member: Member, message: Message, learn: Learn, survived: Survived) -> None:
     member.rss = int(message.get("rss", member.rss))
+    if "loading" in message:
+        if member.loading is not None:
+            survived(member.loading)
+        plugin_named = message["loading"]
+        member.load(None if plugin_named is None else (PluginKind(plugin_named[0]), str(plugin_named[1])))
     plugin: dict[str, Any] | None = message.get("plugin")
     if plugin is not None:
         learn(str(plugin["name"]), str(plugin["state"]), clean(str(plugin["reason"])))

@@ -10,7 +10,8 @@ end of a request, gets no answer: nobody has to wait for that.
 
 A child that is a process of its own is greeted with one ``hello``. It may be handed its next tasks before the last
 words of the one before, and begins them when its gate lets it (:mod:`ytworker.engine.gate`); last words get no answer
-then. What it logs (``log``) and how it is (``state``) it sends without waiting for an answer.
+then. What it logs (``log``) and how it is (``state``: its size, what it loads, what it cannot use) it sends without
+waiting for an answer.
 """
 
 import json

@@ -162,6 +162,10 @@ class MessagePort:
         """See :class:`ytworker.context.Port`."""
         self._exchange(encode({"kind": "leave", "source": str(source)}))
 
+    def hesitate(self, source: str) -> None:
+        """See :class:`ytworker.context.Port`."""
+        self.ask({"kind": "hesitate", "source": str(source)})
+
     def reserve(self, source: str, quota: Quota, cost: int) -> int:
         """See :class:`ytworker.context.Port`."""
         return int(self._granted(_quota_message("reserve", source, quota, cost))["left"])

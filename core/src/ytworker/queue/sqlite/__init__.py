@@ -270,6 +270,9 @@ class SQLiteQueue(SettleOneByOne):
     def leave(self, source: str, claim: Claim) -> None:
         budgets.leave(self._database, source, claim)
 
+    def hesitate(self, source: str, claim: Claim) -> None:
+        budgets.hesitate(self._database, source, claim)
+
     def reserve(self, source: str, quota: Quota, cost: int, *, settings: str | None = None) -> Reserved:
         return budgets.reserve(self._database, source, quota, cost, settings, self._clock)
 
