@@ -110,6 +110,7 @@ DEADLY = {
         "does not understand",
         "bug",
     ),
+    "a sleep beyond all numbers": ("context.sleep(2**2000)", "does not understand", "bug"),
     "KeyboardInterrupt": ("raise KeyboardInterrupt", "raised KeyboardInterrupt", "bug"),
 }
 

@@ -96,11 +96,13 @@ class Attempt:
                 self._show(**message["progress"], last=message["kind"] in LAST_WORDS)
             return encode(handler(self, message))
         except StaleClaimError as error:
+            self._told_to_stop = True
             return encode({"stop": str(error)})
         except (PayloadError, UnstorableError) as error:
             return encode({"error": str(error)})
         except StoreError as error:  # the worker's business, not the plugin's: it must not pass through its hands
             self.store_error = error
+            self._told_to_stop = True
             return encode({"stop": str(error)})
 
     @property
@@ -291,6 +293,8 @@ class Attempt:
     def _deferred(self, message: Message) -> Message:
         if message["until"] is None and self.seconds_left <= 0:
             return self._end(TaskResult(success=False, error=self._late(), earlier=self._stored))
+        if message["until"] is None and not self._told_to_stop:  # to give it back would run it again at once, for ever
+            return self._end(TaskResult(success=False, error=_left_unasked(), earlier=self._stored))
         until, reason = message["until"], _without_secrets(message["reason"])
         result = TaskResult(success=False, deferred_until=until, reason=reason, earlier=self._stored)
         return self._end(replace(result, waits_for=self._waits_for))
@@ -330,6 +334,15 @@ class Attempt:
         "failed": _failed,
         "deferred": _deferred,
     }
+
+
+def _left_unasked() -> ErrorInfo:
+    return ErrorInfo(
+        error_class=ErrorClass.BUG,
+        type="ytworker.context.Cancelled",
+        message="scrape() raised Cancelled, but nobody asked it to stop; context.defer(until, reason) puts a task off",
+        fingerprint="left-unasked",
+    )
 
 
 def _quota(message: Message) -> Quota:

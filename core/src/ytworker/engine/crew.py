@@ -20,6 +20,7 @@ from ytworker.engine.loading import Loading
 from ytworker.engine.member import Ended, Limits, Member
 from ytworker.engine.messages import Message, encode
 from ytworker.engine.sharing import AttemptDeps
+from ytworker.errors import StoreError
 from ytworker.model import Claim, ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import PluginKind
 from ytworker.queue import Waker
@@ -166,8 +167,7 @@ class Crew:
                 self.woken = True
         # Last, because what a child said, it said before it ended.
         if self._server.has_news or any(key.fileobj is self._server for key, _ in ready):
-            for pid, code in self._server.endings():
-                self._bury(self._members.pop(pid), code)
+            self._bury_all(self._server.endings())
         self._look_after()
         return self.collect()
 
@@ -217,13 +217,28 @@ class Crew:
             member.killed, member.verdict = True, verdict
             self._server.kill(member.pid)
 
-    def _bury(self, member: Member, code: int) -> None:
-        """Find out what a child that has ended has left behind."""
+    def _bury_all(self, endings: Iterable[tuple[int, int]]) -> None:
+        """Bury every child that has ended, also where the store refuses what one of them had still to say."""
+        failure: StoreError | None = None
+        for pid, code in endings:
+            member = self._members.pop(pid)
+            try:
+                self._hear_out(member)
+            except StoreError as error:
+                failure = failure or error
+            self._bury(member, code)
+        if failure is not None:
+            raise failure
+
+    def _hear_out(self, member: Member) -> None:
         if not member.channel.ended:
             self._selector.unregister(member.channel)
             with suppress(LineTooLongError):
                 for line in member.channel.drain():
                     self._take(member, line)
+
+    def _bury(self, member: Member, code: int) -> None:
+        """Find out what a child that has ended has left behind."""
         member.close()
         if member.running is not None:
             self._end_of_dead(member, member.running, code)

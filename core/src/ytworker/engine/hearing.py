@@ -15,7 +15,7 @@ from ytworker.plugins.discovery import PluginKind
 
 log = logging.getLogger(__name__)
 
-_SIGNS_OF_NONSENSE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_SIGNS_OF_NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 Learn = Callable[[str, str, str], None]
 """Told about a plugin that a child cannot use: its name, its state and why."""
