@@ -526,10 +526,10 @@ def test_after_a_request_that_failed_nobody_else_asks_until_its_place_is_free(
 ) -> None:
     zoo.worker(
         "demo",
-        "budget = context.budget('site')\nwith budget.request():\n    context.progress(1)\n"
+        "budget = context.budget('site')\nwith budget.request():\n    context.progress(1)\n    context.sleep(1)\n"
         "with budget.hold():\n    for n in range(2):\n        try:\n            with budget.request():\n"
         "                raise ConnectionError('refused, perhaps')\n"
-        "        except ConnectionError:\n            context.progress(2)\n"
+        "        except ConnectionError:\n            context.progress(2)\n            context.sleep(1)\n"
         "context.progress(3)\nreturn []",
     )
     other = queue.add_worker(lease_seconds=86_400)
