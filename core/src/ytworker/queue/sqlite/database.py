@@ -28,7 +28,7 @@ _PRAGMAS = (
     "PRAGMA page_size = 2048",  # fewer bytes in the log for each narrow row; only takes effect on a new file
     "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA cache_size = -16000",
+    "PRAGMA cache_size = -8000",  # KiB; twice as much made claims from a million tasks no faster, nor bulk inserts
 )
 # Python fails to decode what SQLite says about bytes that are no text: that is damage, too.
 _DAMAGE = (sqlite3.Error, UnicodeDecodeError)
