@@ -36,7 +36,7 @@ def hear(member: Member, line: str, learn: Learn, survived: Survived) -> Attempt
     """
     try:
         if is_a("log", line):
-            _pass_on(decode(line))
+            _pass_on(decode(line), member.running)
         elif is_a("state", line):
             _note(member, decode(line), learn, survived)
         else:
@@ -97,8 +97,10 @@ def _note(member: Member, message: Message, learn: Learn, survived: Survived) ->
         learn(str(plugin["name"]), str(plugin["state"]), clean(str(plugin["reason"])))
 
 
-def _pass_on(message: Message) -> None:
+def _pass_on(message: Message, running: Attempt | None) -> None:
     """Log what a child logs; only under names of ours, or a plugin could speak for others."""
     name = str(message["name"])
     logger = logging.getLogger(name if name.startswith("ytworker.") else "ytworker.plugin")
-    logger.log(int(message["level"]), "%s", clean(str(message["text"])))
+    task = None if running is None else running.claim.task
+    told = {} if task is None else {"task_id": task.id, "attempt": task.attempt}
+    logger.log(int(message["level"]), "%s", clean(str(message["text"])), extra=told)
