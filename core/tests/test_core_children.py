@@ -110,6 +110,7 @@ DEADLY = {
         "does not understand",
         "bug",
     ),
+    "a sleep beyond all numbers": ("context.sleep(2**2000)", "does not understand", "bug"),
     "KeyboardInterrupt": ("raise KeyboardInterrupt", "raised KeyboardInterrupt", "bug"),
 }
 
@@ -399,7 +400,8 @@ def test_async_plugins_and_what_is_logged_cross_over(program: Program, zoo: Zoo)
     program("enqueue", "demo")
     done = program.apart("--log-format", "json", "run", "--until-empty")
     records = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
-    assert [each["message"] for each in records if each["logger"] == "ytworker.plugin.demo"] == ["a red word"]
+    (said,) = [each for each in records if each["logger"] == "ytworker.plugin.demo"]
+    assert (said["message"], said["job_id"], said["attempt"]) == ("a red word", "1", 1)
     assert tasks(program)["demo"]["state"] == "completed"
 
 

@@ -230,6 +230,35 @@ def test_a_file_that_is_no_text_is_refused(program: Program, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("demo")
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="this system has no endless file")
+def test_q2_an_endless_file_is_refused_with_its_line(program: Program) -> None:
+    done = program("enqueue", "demo", "--from-file", "/dev/zero")
+    assert (done.code, done.out) == (2, "")
+    assert "/dev/zero: line 1 is longer than 8,388,608 characters; nothing was enqueued" in done.err
+    assert "write one task a line" in done.err
+
+
+@pytest.mark.usefixtures("demo")
+def test_q2_a_line_too_long_enqueues_nothing_of_what_came_before(program: Program) -> None:
+    lines = ['{"params": {"n": 1}}', "", '{"params": {"n": 2}}' + " " * (8 << 20)]
+    done = program("enqueue", "demo", "--from-file", "-", stdin="\n".join(lines))
+    assert (done.code, done.out) == (2, "")
+    assert "-: line 3 is longer than" in done.err
+    assert tasks(program) == []
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_any_system_ends_them(program: Program, tmp_path: Path, end: str) -> None:
+    (tmp_path / "tasks.jsonl").write_bytes(
+        ("\ufeff" + end.join(['{"params": {"n": 1}, "key": "a"}', '{"params": {"n": 2}}'])).encode()
+    )
+    done = program("enqueue", "demo", "--from-file", str(tmp_path / "tasks.jsonl"), "--json")
+    assert done.code == 0, done.err
+    assert len(json.loads(done.out)["ids"]) == 2
+
+
+@pytest.mark.usefixtures("demo")
 @pytest.mark.parametrize(
     "other", [["--priority", "9"], ["--key", "k"], ["--n", "5"], ["--in", "5m"], ["--unique", "live"]]
 )

@@ -15,6 +15,7 @@ from ytworker.engine.messages import decode, encode
 from ytworker.engine.runner import as_item, drive
 from ytworker.errors import StoreError
 from ytworker.model import SECOND, ErrorInfo, NewTask, to_datetime
+from ytworker.pacing import PACES
 from ytworker.queue import Ask, FIFOStrategy, ItemFilter, Pace, Quota, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.service import Scraped, Service
@@ -330,6 +331,41 @@ def test_progress_is_shown_at_once_and_written_once_a_second(
     assert [done for done, _, _ in written] == [0, 10, 20]
 
 
+def test_progress_that_is_told_often_travels_with_other_messages(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    zoo.worker(
+        "demo",
+        "for n in range(100):\n    context.progress(n, 300)\n"
+        "context.budget('s').acquire()\n"
+        "for n in range(100, 301):\n    context.progress(n, 300, f'page {n}')\nreturn []",
+    )
+    shown: list[tuple[Any, ...]] = []
+    service = make_service()
+    service.scrape(service.check("demo", {}), observe=lambda *what: shown.append(what))
+    assert shown == [(0, 300, None), (99, 300, None), (300, 300, "page 300")]  # the clock stands still
+
+
+def test_progress_in_the_last_words_of_a_lost_task_ends_it(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    module = zoo.worker(
+        "demo",
+        "context.progress(0)\nhooks[0](context.task.id)\ncontext.progress(1)\nreturn []",
+        extra="hooks = []",
+    )
+    service = make_service()
+    service.enqueue("demo", {})
+
+    def cancel(task_id: int) -> None:
+        service.cancel([task_id])
+        clock.advance(0.05)
+
+    __import__(module).hooks.append(cancel)
+    service.run(until_empty=True)
+    assert [task.state for task in service.tasks()] == [TaskStatus.CANCELLED]
+
+
 @pytest.mark.parametrize("call", ["progress('x')", "progress(1, 'y')", "progress(None)", "progress(2**70)"])
 def test_progress_that_cannot_be_kept_is_a_bug_of_the_plugin(scrape: Any, call: str) -> None:
     done = scrape(f"context.{call}\nreturn []")
@@ -484,6 +520,32 @@ def test_a_place_stays_held_after_a_failure_and_is_free_when_the_source_cools_do
     assert queue.source("site").strikes == 1
 
 
+@pytest.mark.parametrize(("pace", "crowded"), [("fast", [False, True, True, False]), ("normal", [True] * 3 + [False])])
+def test_after_a_request_that_failed_nobody_else_asks_until_its_place_is_free(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, pace: str, crowded: list[bool]
+) -> None:
+    zoo.worker(
+        "demo",
+        "budget = context.budget('site')\nwith budget.request():\n    context.progress(1)\n    context.sleep(1)\n"
+        "with budget.hold():\n    for n in range(2):\n        try:\n            with budget.request():\n"
+        "                raise ConnectionError('refused, perhaps')\n"
+        "        except ConnectionError:\n            context.progress(2)\n            context.sleep(1)\n"
+        "context.progress(3)\nreturn []",
+    )
+    other = queue.add_worker(lease_seconds=86_400)
+    queue.enqueue([NewTask(type="other", params={})])
+    (claim,) = queue.claim(other, FIFOStrategy, ["other"])
+    answers: list[bool] = []
+
+    def looks(*_: object) -> None:
+        answers.append(queue.admit(Ask(source="site", pace=PACES[pace], cost=0, holder=claim)).crowded)
+        queue.leave("site", claim)
+
+    service = make_service(pace=pace)
+    service.scrape(service.check("demo", {}), observe=looks)
+    assert answers == crowded
+
+
 def test_whoever_finds_no_place_waits_and_is_put_off_in_the_end(
     scrape: Any, queue: SQLiteQueue, clock: FakeClock
 ) -> None:
@@ -589,11 +651,10 @@ def test_q3_follow_ups_are_bounded(scrape: Any, queue: SQLiteQueue, monkeypatch:
 
 
 def test_q3_a_task_that_enqueues_itself_comes_to_an_end(
-    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, monkeypatch: pytest.MonkeyPatch
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue
 ) -> None:
-    monkeypatch.setattr(attempts, "MAX_DEPTH", 3)
     zoo.worker("demo", "context.enqueue('demo', {})\nreturn []")
-    service = make_service()
+    service = make_service(max_depth=3)
     service.enqueue("demo", {})
     assert service.run(until_empty=True) == 4
     last, *others = queue.tasks(TaskFilter())
@@ -602,6 +663,7 @@ def test_q3_a_task_that_enqueues_itself_comes_to_an_end(
     assert last.error is not None
     assert (last.state, last.error.error_class) == (TaskStatus.DEAD, ErrorClass.INVALID)
     assert "3 tasks led to this one" in last.error.message
+    assert "raise the setting max_depth" in last.error.message
 
 
 def test_q3_follow_ups_of_a_checkpoint_are_as_deep_as_those_of_the_end(
@@ -750,7 +812,7 @@ def test_everything_crosses_as_json(zoo: Zoo, make_service: MakeService, monkeyp
     service: Service = make_service()
     service.scrape(service.check("demo", {}))
     kinds = [json.loads(line).get("kind") for line in lines]
-    assert [kind for kind in kinds if kind] == ["task", "progress", "acquire", "items", "checkpoint", "done"]
+    assert [kind for kind in kinds if kind] == ["task", "poll", "acquire", "items", "checkpoint", "done"]
 
 
 def test_an_item_with_half_a_character_is_stored(scrape: Any, queue: SQLiteQueue) -> None:

@@ -164,6 +164,18 @@ def test_a_plugin_cannot_put_its_task_back_for_ever(
     assert [each.error.error_class for each in queue.attempts(1)] == [ErrorClass.BUG] * 2
 
 
+def test_q1_a_plugin_that_leaves_unasked_does_not_run_for_ever(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    zoo.worker("demo", "seen.append(1)\nraise Cancelled('enough')", imported="from ytworker import Cancelled")
+    service = make_service()
+    service.enqueue("demo", {})
+    run_to_the_end(service, queue, clock, "demo")
+    assert states(queue) == [("dead", 2)]
+    assert len(zoo.seen("demo_plugin")) == 2
+    assert [each.error.error_class for each in queue.attempts(1)] == [ErrorClass.BUG] * 2
+
+
 # -- (3) no network
 
 

@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -10,14 +12,16 @@ import pytest
 from plugin_helpers import Program, Zoo
 from ytworker import ErrorClass, TaskStatus
 from ytworker.engine import BaseWorker, TaskPoller
-from ytworker.engine.attempt import AttemptDeps
 from ytworker.engine.crew import Crew
 from ytworker.engine.loop import CrewWorker
 from ytworker.engine.member import Ended
+from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.worker import WorkerDeps
 from ytworker.errors import StoreError
+from ytworker.logs import LogEvent
+from ytworker.logs.events import fields_of
 from ytworker.model import Claim, Item, Metrics, NewTask, TaskResult
-from ytworker.queue import TaskFilter
+from ytworker.queue import ClaimRequest, Ending, Settled, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.testing import FakeClock, MemoryQueue
 
@@ -56,6 +60,48 @@ def test_p3_the_other_endings_of_a_batch_are_written(queue: SQLiteQueue, clock: 
         assert "cannot be" in refused.error.message
         assert worker.done == 3
     assert queue.counter("stale_writes") == 0
+
+
+def test_q4_what_was_written_before_the_store_failed_is_not_written_again(
+    queue: SQLiteQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.enqueue([NewTask(type="demo", params={}) for _ in range(3)])
+    worker = CrewWorker(deps(queue, clock), cast("AttemptDeps", None), cast("Crew", None))
+    broken = {"now": True}
+    settle = queue.settle
+
+    def fails_at_the_last(endings: Sequence[Ending], then: ClaimRequest | None = None) -> Settled:
+        if broken["now"] and [each.claim for each in endings] == claims[-1:]:
+            msg = "the disk is full"
+            raise StoreError(msg)
+        return settle(endings, then)
+
+    with BaseWorkerLease(worker):
+        claims = worker.settle([], 3)
+        monkeypatch.setattr(queue, "settle", fails_at_the_last)
+        refused = REFUSED["an item whose count is out of range"]
+        ended = [Ended(claim, each) for claim, each in zip(claims, (GOOD, refused, GOOD), strict=True)]
+        with pytest.raises(StoreError, match="the disk is full"):
+            worker.settle(ended, 1)
+        assert [each.claim for each in ended] == claims[-1:]
+        broken["now"] = False
+        worker.settle(ended, 0)
+        assert not ended
+        assert worker.done == 3
+    assert queue.counter("stale_writes") == 0
+
+
+def test_a_refused_ending_still_tells_whom_the_attempt_asked_and_how_often(
+    queue: SQLiteQueue, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.enqueue([NewTask(type="demo", params={"n": 1})])
+    with Giving(deps(queue, clock)) as worker, caplog.at_level("INFO", "ytworker"):
+        worker.refused = replace(
+            REFUSED["an item whose count is out of range"], requests=7, sources=frozenset({"youtube guest"})
+        )
+        worker.run_once()
+    (fields,) = [each for each in map(fields_of, caplog.records) if each["event"] == LogEvent.JOB_FINISHED]
+    assert (fields["requests"], fields["source"], fields["error_class"]) == (7, "youtube guest", "bug")
 
 
 class BaseWorkerLease:

@@ -164,7 +164,12 @@ def test_no_cool_down_is_longer_than_the_longest(error_class: ErrorClass, strike
 
 @given(ANY_FLOAT, st.sampled_from([ErrorClass.TRANSIENT, ErrorClass.THROTTLED, ErrorClass.QUOTA]))
 def test_retry_after_is_honoured_within_bounds(retry_after: float | None, error_class: ErrorClass) -> None:
-    assert decide(failure(error_class, retry_after)).delay == clamp(retry_after)
+    most = 25 * HOUR if error_class is ErrorClass.QUOTA else DAY
+    assert decide(failure(error_class, retry_after)).delay == clamp(retry_after, most)
+
+
+def test_a_quota_that_is_used_up_at_the_beginning_of_the_longest_day_rests_for_all_of_it() -> None:
+    assert decide(failure(ErrorClass.QUOTA, 24.9 * HOUR)).delay == 24.9 * HOUR
 
 
 def test_not_yet_waits_for_the_time_that_the_error_names() -> None:

@@ -6,7 +6,7 @@ message, in a plugin author's test it is :class:`ytworker.testing.FakePort`.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from logging import Logger, LoggerAdapter
 from typing import Any, NoReturn, Protocol
@@ -56,6 +56,9 @@ class Port(Protocol):
     def leave(self, source: str) -> None:
         """Give this attempt's place in flight back."""
 
+    def hesitate(self, source: str) -> None:
+        """Let nobody else ask until this attempt has given its place back: a request of it failed."""
+
     def reserve(self, source: str, quota: Quota, cost: int) -> int:
         """Take units of a daily quota, say what is left, and raise Deferred to its reset when they do not suffice."""
 
@@ -103,11 +106,18 @@ class Checkpoint:
 
 
 class Holds:
-    """The places in flight of one attempt: how deep its holds are nested, and in which of them one was taken."""
+    """The places in flight of one attempt.
+
+    Attributes:
+        depths: How deep its holds are nested.
+        taken: In which of them a place was taken.
+        failed: Whose place is held by a request that failed.
+    """
 
     def __init__(self) -> None:
         self.depths: Counter[str] = Counter()
         self.taken: set[str] = set()
+        self.failed: set[str] = set()
 
     def end(self, source: str) -> bool:
         """End the innermost hold; True when it was the outermost and a place was taken in it."""
@@ -147,8 +157,9 @@ class Budget:
 
         Left without an exception it gives the place back. Left with one the place stays held until the attempt's next
         request of this source ends well, or until the attempt ends: the cool-down that a refusal brings is written in
-        the same transaction that frees the place, so that nobody asks in between. An attempt holds one place of a
-        source at the most; where it nests requests, the outermost gives it back.
+        the same transaction that frees the place, so that nobody asks in between. Where a source has several places,
+        all of them are closed to others for so long. An attempt holds one place of a source at the most; where it nests
+        requests, the outermost gives it back.
 
         Args:
             cost: How many requests follow.
@@ -172,11 +183,20 @@ class Budget:
         holds.depths[self.source] += 1
         try:
             yield
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Exception):  # what ends a scrape by its own or the engine's will is no refusal
+                self._hesitate()
             holds.end(self.source)
             raise
         if holds.end(self.source):
+            holds.failed.discard(self.source)
             self._port.leave(self.source)
+
+    def _hesitate(self) -> None:
+        if self.source in self._holds.taken and self.source not in self._holds.failed:
+            self._holds.failed.add(self.source)
+            with suppress(Exception, Cancelled):  # the failure itself is what counts
+                self._port.hesitate(self.source)
 
     def reserve(self, bucket: str, cost: int = 1, *, limit: int, zone: str) -> int:
         """Take units of a daily quota, before the call that they pay for; what is taken stays spent.

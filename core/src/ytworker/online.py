@@ -101,6 +101,9 @@ class _Port:
     def leave(self, source: str) -> None:
         """Give back a place that nobody counts."""
 
+    def hesitate(self, source: str) -> None:
+        """Keep nobody from asking: a canary is alone."""
+
     def reserve(self, source: str, quota: Quota, cost: int) -> NoReturn:  # noqa: ARG002 - refused whatever it is
         _refuse("reserve")
 

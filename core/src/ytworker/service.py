@@ -18,12 +18,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from ytworker.engine import BaseWorker, TaskPoller, WorkerFactory
-from ytworker.engine.attempt import Observer
 from ytworker.engine.children import ForkServer
 from ytworker.engine.loop import CrewPoller
 from ytworker.engine.member import Limits
 from ytworker.engine.retention import Retention, rules
 from ytworker.engine.retry import RetryStrategy
+from ytworker.engine.sharing import Observer
 from ytworker.errors import ParametersError, PluginUnavailableError, QueueError, SettingsError
 from ytworker.logs import LogEvent, event
 from ytworker.model import SECOND, Claim, ErrorInfo, Microseconds, NewTask, Task, TaskResult, TaskStatus
@@ -172,6 +172,7 @@ class Service(Tending):
             lease_seconds=self.settings.values.lease_seconds,
             retry=self._retry_of,
             pace=self.settings.values.paced(),
+            max_depth=self.settings.values.max_depth,
         )
 
     def _retry_of(self, task_type: str) -> RetryStrategy:
@@ -256,6 +257,7 @@ class Service(Tending):
 
         Raises:
             ChildrenError: This system cannot have children.
+            PluginsRefusedError: ``strict_plugins`` is on, and a plugin ends children while it is loaded.
         """
         values = self.settings.values
         order = strategy or get_strategy(values.strategy, aging_seconds=values.aging_seconds)
@@ -275,7 +277,12 @@ class Service(Tending):
             poller = TaskPoller(worker=worker, types=worker.types, **shared)
         else:
             crew = factory.create_crew(
-                server or ForkServer(), size=concurrency, limits=self._limits(), strategy=order, types=types
+                server or ForkServer(),
+                size=concurrency,
+                limits=self._limits(),
+                strategy=order,
+                types=types,
+                strict=values.strict_plugins,
             )
             poller = CrewPoller(worker=crew, types=crew.types, releasing=releasing, **shared)
         poller.waker = self._waker()

@@ -85,6 +85,11 @@ def preferred_plugins() -> NameList:
     return NameList(default_config().with_name("preferred-plugins.txt"))
 
 
+def left_out_plugins() -> NameList:
+    """Give the list that workers keep of plugins which end their children as they are loaded."""
+    return NameList(default_config().with_name("left-out-plugins.txt"))
+
+
 class RetrySettings(BaseModel):
     """How long failed tasks of one type wait for their next attempt; see :class:`ytworker.engine.retry.RetryStrategy`.
 
@@ -173,6 +178,13 @@ class Settings(BaseSettings):
     )
     timeout_seconds: float = Field(
         default=900.0, gt=0, le=86_400, description="How long one attempt may take, in seconds."
+    )
+    max_depth: int = Field(
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="How many tasks may follow each other, each enqueued by the one before; one that enqueues itself "
+        "would never end.",
     )
     concurrency: int = Field(
         default=2,

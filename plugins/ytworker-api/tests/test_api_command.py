@@ -76,6 +76,7 @@ def test_a_value_is_text_or_a_list(run: Run) -> None:
         (("resource=videos",), "videos needs ids"),
         (("resource=videos", "ids=x"), "ids: 'x': a video id"),
         (("--from-file", "/nowhere/tasks.jsonl"), "cannot be read"),
+        (("--from-file", "/dev/zero"), "/dev/zero, line 1: write"),
     ],
 )
 def test_mistakes_are_usage_errors(run: Run, arguments: tuple[str, ...], told: str) -> None:

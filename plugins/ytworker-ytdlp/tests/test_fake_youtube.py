@@ -665,6 +665,23 @@ def test_reset_forgets(youtube: FakeYouTube, reader: Reader, nasa: FakeChannel) 
     assert reader.ids(tab_url(nasa, "videos")) == ids(nasa.videos)
 
 
+def test_heavy_answers_say_the_same_as_light_ones() -> None:
+    found = []
+    for heavy in (False, True):
+        with FakeYouTube(heavy=heavy) as youtube, yt_dlp.YoutubeDL({"quiet": True, **youtube.ydl_opts()}) as ydl:
+            (video,) = youtube.add_channel("@NASA", videos=1).videos
+            found.append(ydl.extract_info(f"https://www.youtube.com/watch?v={video.id}", process=False))
+            with ydl.urlopen(f"https://www.youtube.com/watch?v={video.id}") as page:
+                assert (len(page.read()) > 300_000) is heavy
+    light, heavy_ = found
+    assert len(heavy_["formats"]) > len(light["formats"]) + 20
+    assert len(heavy_["automatic_captions"]) > len(light["automatic_captions"]) + 100
+    changing = {"formats", "automatic_captions", "subtitles"}
+    assert {name: light[name] for name in light.keys() - changing} == {
+        name: heavy_[name] for name in heavy_.keys() - changing
+    }
+
+
 def test_bad_faults_are_refused() -> None:
     youtube = FakeYouTube()
     with pytest.raises(ValueError, match="http503"):

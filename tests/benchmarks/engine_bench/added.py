@@ -26,7 +26,8 @@ def fake_youtube(folder: Path, sizes: Sizes) -> Generator[dict[str, str]]:
     """Serve a channel from a process of its own; gives the proxy and the file of its certificates."""
     ca_file = folder / "ca.pem"
     command = [sys.executable, "-m", "ytworker_ytdlp.testing", "--channel", CHANNEL, "--ca-file", str(ca_file)]
-    server = subprocess.Popen([*command, "--videos", str(sizes.videos + FEW)], stdout=subprocess.PIPE, text=True)
+    command += ["--heavy", "--videos", str(sizes.videos + FEW)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         ready = json.loads(server.stdout.readline())

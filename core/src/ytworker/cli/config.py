@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import emit, emit_json, note, show_table
+from ytworker.cli.output import emit, emit_json, note
 from ytworker.cli.state import State
+from ytworker.cli.table import show_table
 from ytworker.redaction import masked
 from ytworker.secret_references import is_reference, resolve
 from ytworker.settings import LoadedSettings

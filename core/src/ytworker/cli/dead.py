@@ -8,9 +8,10 @@ import typer
 
 from ytworker.cli.filters import DryRun, Everything, Limit, chooses_failures, refuse_unclear
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import counted, emit_json, in_local_time, note, show_table
+from ytworker.cli.output import counted, emit_json, in_local_time, note
 from ytworker.cli.shapes import shape_of
 from ytworker.cli.state import State
+from ytworker.cli.table import show_table
 from ytworker.cli.tasks import find, show_task, show_tasks
 from ytworker.failures import FailureGroup
 from ytworker.model import TaskStatus

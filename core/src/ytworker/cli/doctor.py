@@ -12,6 +12,7 @@ from ytworker.cli.state import State
 from ytworker.errors import YtworkerError
 from ytworker.health import DISK_FLOOR, Check, Status
 from ytworker.model import Microseconds
+from ytworker.plugins.left_out import marked
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.service import Service
 
@@ -37,7 +38,7 @@ def doctor(
         there = "is read" if config.is_file() else "is not there; the defaults hold"
         checks.append(Check("settings", Status.OK, f"{config} {there}"))
         checks += [Check("settings", Status.DEGRADED, warning) for warning in state.settings.warnings]
-        checks += looks.of_plugins(PluginRegistry(state.policy).infos(), looks.day_of(now))
+        checks += looks.of_plugins(marked(PluginRegistry(state.policy).infos()), looks.day_of(now))
         with state.service() as service:
             checks += looks.of_queue(service, now=now, disk_floor=disk_floor * MEGABYTE)
             if online:

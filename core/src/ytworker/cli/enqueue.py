@@ -3,8 +3,10 @@
 import json as jsonlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +21,10 @@ from ytworker.errors import ParametersError, PluginUnavailableError
 from ytworker.model import NewTask, Origin
 from ytworker.queue import Enqueued
 from ytworker.service import Service
+
+MAX_LINE = 8 << 20
+"""Characters. What parameters may take as JSON is far less, however it is escaped."""
+_CURE = "write one task a line, as a JSON object, and put large data into a file of its own"
 
 _OPTIONS = {
     "priority": "priority",
@@ -117,11 +123,18 @@ def _from_file(service: Service, task_type: str, file: Path) -> list[NewTask]:
 
 def _lines(file: Path) -> Iterator[str]:
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
+        with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8-sig") as stream:
+            # Never all at once, or a device without an end would fill the memory.
+            for number, line in enumerate(iter(partial(stream.readline, MAX_LINE + 1), ""), 1):
+                if len(line) > MAX_LINE:
+                    complain(
+                        f"{file}: line {number} is longer than {MAX_LINE:,} characters; nothing was enqueued", _CURE
+                    )
+                    raise typer.Exit(2)
+                yield line
     except (OSError, ValueError) as error:
         complain(f"{file} cannot be read: {error}")
         raise typer.Exit(2) from None
-    yield from text.split("\n")  # and nowhere else: JSON may hold the other line breaks of Unicode as they are
 
 
 def _from_line(service: Service, task_type: str, line: str) -> NewTask:

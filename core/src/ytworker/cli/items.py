@@ -12,9 +12,10 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import MAX_LIMIT, as_json, complain, counted, emit_json, note, show_table
+from ytworker.cli.output import MAX_LIMIT, as_json, complain, counted, emit_json, note
 from ytworker.cli.scrape import item_row
 from ytworker.cli.state import State
+from ytworker.cli.table import show_table
 from ytworker.queue import ItemFilter
 from ytworker.redaction import redact
 

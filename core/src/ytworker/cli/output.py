@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ytworker.redaction import printable, redact, without_controls
@@ -51,32 +51,6 @@ def complain(headline: str, *problems: str) -> None:
         note(f"  and {len(problems) - _PROBLEMS_SHOWN} more")
 
 
-def show_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    right: Sequence[str] = (),
-    wide: Sequence[str] = ("TITLE", "SUMMARY", "VALUE", "REASON"),
-) -> None:
-    """Write a table to stdout, one line a row; the texts in it are never read as markup.
-
-    Args:
-        columns: The headings.
-        rows: The cells.
-        right: Columns to set flush right.
-        wide: Columns that give way, with an ellipsis, where the terminal is narrow.
-    """
-    from rich.table import Table  # noqa: PLC0415 - most output needs no tables
-
-    console = _console()
-    table = Table(box=None, pad_edge=False, header_style="bold" if console.is_terminal else "")
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=column not in wide)
-    for row in rows:
-        table.add_row(*map(_cell, row))
-    console.print(table)
-
-
 def show_facts(facts: Iterable[tuple[str, object]]) -> None:
     """Write names and values to stdout, one pair a line."""
     from rich.table import Table  # noqa: PLC0415
@@ -87,7 +61,7 @@ def show_facts(facts: Iterable[tuple[str, object]]) -> None:
     for name, value in facts:
         if value is not None:
             grid.add_row(_text(name), _text(value))
-    _console().print(grid)
+    console().print(grid)
 
 
 def in_local_time(moment: "Microseconds") -> str:
@@ -123,12 +97,6 @@ def bytes_in_words(size: int) -> str:
     return f"{value:.1f} TB"
 
 
-def _cell(value: object) -> "Text":
-    cell = _text("" if value is None else value)
-    cell.no_wrap, cell.overflow = True, "ellipsis"
-    return cell
-
-
 def _text(value: object) -> "Text":
     """Make a text that is never read as markup."""
     from rich.text import Text  # noqa: PLC0415
@@ -136,7 +104,8 @@ def _text(value: object) -> "Text":
     return Text(printable(value))
 
 
-def _console() -> "Console":
+def console() -> "Console":
+    """Give what writes to stdout: in colours where it is a terminal, and never as markup."""
     from rich.console import Console  # noqa: PLC0415
 
     width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import complain, counted, emit, emit_json, note, show_facts, show_table
+from ytworker.cli.output import complain, counted, emit, emit_json, note, show_facts
 from ytworker.cli.state import State
-from ytworker.plugins import apart
+from ytworker.cli.table import show_table
+from ytworker.plugins import apart, left_out
 from ytworker.plugins.discovery import CORE, PluginInfo, PluginKind, PluginState, discover
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.settings import blocked_plugins, preferred_plugins
@@ -30,7 +31,7 @@ def group() -> None:
 @app.command("list")
 def list_plugins(ctx: typer.Context, json: _Json = False) -> None:
     """List plugins with their state; nothing is imported."""
-    infos = _infos(ctx)
+    infos = list(left_out.marked(_infos(ctx)))
     if json:
         emit_json([info.to_json() for info in infos])
         return
@@ -70,7 +71,11 @@ def check(ctx: typer.Context, names: _Names = None, json: _Json = False) -> None
     Each is loaded in a process of its own; the reason says what to do about it. Exits with 1 if there is such a one.
     """
     infos = [info for name in names for info in _find(ctx, name)] if names else _infos(ctx)
-    facts = apart.check(info for info in infos if info.distribution != CORE)
+    tried = [info for info in infos if info.distribution != CORE]
+    facts = apart.check(tried)
+    for info, known in zip(tried, facts, strict=True):
+        if known["status"] == PluginState.LOADED:
+            left_out.forget(info)
     if json:
         emit_json(facts)
     else:

@@ -54,7 +54,9 @@ class _Drain:
 @contextmanager
 def _draining(tell: Callable[[str], None], *, inline: bool) -> Iterator[_Drain]:
     drain = _Drain(tell, inline=inline)
-    before = {number: signal.signal(number, drain.on_signal) for number in _SIGNALS}
+    # What was to be ignored from the start stays so, as SIGHUP under nohup; but shells do that to SIGINT of any job.
+    heard = [each for each in _SIGNALS if each == signal.SIGINT or signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, drain.on_signal) for number in heard}
     try:
         yield drain
     finally:

@@ -23,13 +23,13 @@ from ytworker.cli.output import (
     in_local_time,
     note,
     seconds_in_words,
-    show_table,
 )
 from ytworker.cli.pace import PaceOption
 from ytworker.cli.shapes import shape_of
 from ytworker.cli.state import State
+from ytworker.cli.table import show_table
 from ytworker.cli.task_types import TaskTypeGroup, in_options
-from ytworker.engine.attempt import Observer
+from ytworker.engine.sharing import Observer
 from ytworker.errors import ParametersError
 from ytworker.model import SECOND, Origin, Outcome, Task, TaskStatus
 from ytworker.queue import ItemFilter

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import emit, emit_json, in_local_time, note, show_table
+from ytworker.cli.output import emit, emit_json, in_local_time, note
 from ytworker.cli.shapes import FOREVER, source_shape, use_shape
 from ytworker.cli.state import State
+from ytworker.cli.table import show_table
 from ytworker.cli.times import moment, span
 from ytworker.model import Microseconds, SourceState, to_microseconds
 from ytworker.pacing import SourceUse

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import emit, emit_json, note, seconds_in_words, show_facts, show_table
+from ytworker.cli.output import emit, emit_json, note, seconds_in_words, show_facts
 from ytworker.cli.shapes import source_shape, worker_shape
 from ytworker.cli.state import State
+from ytworker.cli.table import show_table
 
 app = make_app()
 

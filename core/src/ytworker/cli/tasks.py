@@ -27,10 +27,10 @@ from ytworker.cli.output import (
     in_local_time,
     note,
     show_facts,
-    show_table,
 )
 from ytworker.cli.shapes import shape_of, shown_params
 from ytworker.cli.state import State
+from ytworker.cli.table import show_table
 from ytworker.errors import QueueError, TaskNotFoundError
 from ytworker.model import Task, TaskStatus, rfc3339
 from ytworker.queue import Attempt, Event, ItemFilter

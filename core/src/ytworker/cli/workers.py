@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import emit_json, in_local_time, note, seconds_in_words, show_table
+from ytworker.cli.output import emit_json, in_local_time, note, seconds_in_words
 from ytworker.cli.shapes import worker_shape
 from ytworker.cli.state import State
+from ytworker.cli.table import show_table
 from ytworker.model import SECOND, Microseconds
 from ytworker.queue import WorkerInfo
 

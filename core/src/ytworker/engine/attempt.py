@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from dataclasses import replace
+from typing import Any, ClassVar
 
-from ytworker.engine.budgets import Budgets, Granted, Refused
-from ytworker.engine.messages import Message, decode, encode, error_of
+from ytworker.engine.budgets import Granted, Refused
+from ytworker.engine.messages import LAST_WORDS, Message, decode, encode, error_of
+from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.sighting import Lookout
 from ytworker.errors import ParametersError, PayloadError, StaleClaimError, StoreError, UnstorableError
 from ytworker.model import (
     SECOND,
     Claim,
-    Clock,
     Doubted,
     ErrorClass,
     ErrorInfo,
@@ -23,15 +23,12 @@ from ytworker.model import (
     TaskResult,
 )
 from ytworker.pacing import Quota
-from ytworker.queue import TaskQueue
 from ytworker.redaction import redact
 
 MAX_ITEMS = 10_000
 MAX_BYTES = 64 << 20
 MAX_CHECKPOINT_BYTES = 1 << 20
 MAX_FOLLOW_UPS = 1_000
-MAX_DEPTH = 100
-"""How many tasks may follow each other, each enqueued by the one before: one that enqueues itself would never end."""
 _PROGRESS_INTERVAL: Microseconds = SECOND
 _HOLDS_INTERVAL: Microseconds = SECOND
 PLACE_PATIENCE: Microseconds = 600 * SECOND
@@ -39,55 +36,6 @@ PLACE_PATIENCE: Microseconds = 600 * SECOND
 _PLACE_PAUSE: Microseconds = 10 * SECOND
 TOLD_SECONDS = 5.0
 """A wait for the pace that is at least as long is shown to whoever watches: others may have used up the hour."""
-
-Sections = Mapping[str, Mapping[str, Any]]
-
-
-class Checker(Protocol):
-    """Makes a follow-up task out of parameters that were checked where its plugin is; the service has one."""
-
-    def __call__(self, task_type: str, params: Mapping[str, Any], **options: Any) -> NewTask:
-        """Give the task as the queue takes it.
-
-        Raises:
-            ParametersError: An option does not fit.
-        """
-
-
-class Observer(Protocol):
-    """Who wants to see a task go on, such as a progress bar."""
-
-    def __call__(self, done: int, total: int | None, note: str | None) -> None:
-        """Take notice."""
-
-
-@dataclass(slots=True, kw_only=True)
-class AttemptDeps:
-    """What every attempt of a worker shares.
-
-    Attributes:
-        queue: Where checkpoints and progress go.
-        budgets: Who may be asked, and when.
-        sections: The raw settings sections of plugins.
-        settings_digest: See :func:`ytworker.engine.factory.digest`.
-        clock: Integer UTC microseconds.
-        beat: Told with every message that the attempt is alive, and for how many seconds it may now be silent.
-        check: Makes follow-up tasks.
-        observe: Sees progress, or None.
-        stopping: Tells whether the worker gives its task back.
-        version_of: Gives the version of the plugin that answers a type, if it is known.
-    """
-
-    queue: TaskQueue
-    budgets: Budgets
-    sections: Sections = field(repr=False)
-    settings_digest: str
-    clock: Clock
-    beat: Callable[[float], None]
-    check: Checker
-    observe: Observer | None = None
-    stopping: Callable[[], bool] = field(default=lambda: False)
-    version_of: Callable[[str], str | None] = field(default=lambda _type: None)
 
 
 class Attempt:
@@ -157,13 +105,17 @@ class Attempt:
         self._deps.beat(max(float(message.get("sleep", 0.0)), self.seconds_left))
         handler = self._handlers[message["kind"]]
         try:
+            if "progress" in message:
+                self._show(**message["progress"], last=message["kind"] in LAST_WORDS)
             return encode(handler(self, message))
         except StaleClaimError as error:
+            self._told_to_stop = True
             return encode({"stop": str(error)})
         except (PayloadError, UnstorableError) as error:
             return encode({"error": str(error)})
         except StoreError as error:  # the worker's business, not the plugin's: it must not pass through its hands
             self.store_error = error
+            self._told_to_stop = True
             return encode({"stop": str(error)})
 
     @property
@@ -213,16 +165,15 @@ class Attempt:
         self._items, self._apart, self._bytes, self._follow_ups = [], [], 0, []
         return {}
 
-    def _progress(self, message: Message) -> Message:
-        done, total, note = message["done"], message["total"], _without_secrets(message["note"])
+    def _show(self, done: int, total: int | None, note: str | None, *, last: bool) -> None:
+        note = _without_secrets(note)
         self._shown = done, total
         if self._deps.observe is not None:
             self._deps.observe(done, total, note)
         now = self._deps.clock()
-        if now - self._progress_at >= _PROGRESS_INTERVAL:  # each write is a sync of the disk
+        if not last and now - self._progress_at >= _PROGRESS_INTERVAL:  # the end is told by the task's ending
             self._progress_at = now
             self._deps.queue.progress(self._claim, done, total, note)
-        return self._stop()
 
     def _acquire(self, message: Message) -> Message:
         stop = self._stop()
@@ -259,6 +210,10 @@ class Attempt:
         self._deps.queue.leave(str(message["source"]), self._claim)
         return {}
 
+    def _hesitate(self, message: Message) -> Message:
+        self._deps.budgets.hesitate(str(message["source"]), self._claim)
+        return {}
+
     def _reserve(self, message: Message) -> Message:
         stop = self._stop()
         if stop:
@@ -283,9 +238,10 @@ class Attempt:
         self._asked_for += 1
         if self._asked_for > MAX_FOLLOW_UPS:
             return {"error": f"one attempt may enqueue at most {MAX_FOLLOW_UPS} follow-up tasks"}
-        if self._claim.task.depth >= MAX_DEPTH:
-            chain = f"{MAX_DEPTH} tasks led to this one, each enqueued by the one before, and it enqueues one more"
-            return {"error": f"{chain}. Look for a task type that enqueues itself without an end"}
+        if self._claim.task.depth >= self._deps.max_depth:
+            chain = f"{self._claim.task.depth} tasks led to this one, each enqueued by the one before"
+            cure = "Look for a task type that enqueues itself without an end, or raise the setting max_depth"
+            return {"error": f"{chain}, and it enqueues one more. {cure}"}
         problems = list(message.get("problems", ()))
         try:
             task = self._deps.check(message["type"], message["params"], **message["options"])
@@ -351,6 +307,8 @@ class Attempt:
     def _deferred(self, message: Message) -> Message:
         if message["until"] is None and self.seconds_left <= 0:
             return self._end(TaskResult(success=False, error=self._late(), earlier=self._stored))
+        if message["until"] is None and not self._told_to_stop:  # to give it back would run it again at once, for ever
+            return self._end(TaskResult(success=False, error=_left_unasked(), earlier=self._stored))
         until, reason = message["until"], _without_secrets(message["reason"])
         result = TaskResult(success=False, deferred_until=until, reason=reason, earlier=self._stored)
         return self._end(replace(result, waits_for=self._waits_for))
@@ -374,9 +332,9 @@ class Attempt:
         "need": _need,
         "items": _take,
         "checkpoint": _checkpoint,
-        "progress": _progress,
         "acquire": _acquire,
         "leave": _leave,
+        "hesitate": _hesitate,
         "reserve": _reserve,
         "left": _left,
         "exhaust": _exhaust,
@@ -387,6 +345,15 @@ class Attempt:
         "failed": _failed,
         "deferred": _deferred,
     }
+
+
+def _left_unasked() -> ErrorInfo:
+    return ErrorInfo(
+        error_class=ErrorClass.BUG,
+        type="ytworker.context.Cancelled",
+        message="scrape() raised Cancelled, but nobody asked it to stop; context.defer(until, reason) puts a task off",
+        fingerprint="left-unasked",
+    )
 
 
 def _quota(message: Message) -> Quota:

@@ -67,6 +67,11 @@ class Budgets:
             return self._refusal(admission.barred, settings)
         return Granted(admission.wait / SECOND, admission.crowded)
 
+    def hesitate(self, source: str, holder: Claim) -> None:
+        """Let nobody else ask a source that may have refused this attempt; with one place nobody could anyway."""
+        if self.pace.in_flight > 1:
+            self.queue.hesitate(source, holder)
+
     def reserve(self, source: str, quota: Quota, cost: int, settings_digest: str) -> Left | Refused:
         """Ask to use ``cost`` units of a daily quota; see :meth:`acquire`."""
         settings = self._settings(settings_digest)

@@ -23,7 +23,7 @@ from ytworker.engine.gate import may_begin
 from ytworker.engine.messages import Message, decode, encode, error_message, is_a
 from ytworker.engine.runner import Exchange, TaskRunner
 from ytworker.model import ErrorClass, ErrorInfo
-from ytworker.plugins.discovery import USABLE, PluginKind, Policy, discover
+from ytworker.plugins.discovery import USABLE, PluginInfo, PluginKind, PluginState, Policy, discover
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.redaction import redact
 
@@ -69,7 +69,7 @@ class Wire:
             self.tell(*lines)
 
     def _exchange(self, conversation: int, line: str) -> str:
-        """Send a line and wait for its answer; a task that was handed ahead may come first."""
+        """Send a line and wait for its answer, if it gets one; a task that was handed ahead may come first."""
         if os.getpid() != self._owner:
             msg = "the context works only in the process that it was given to; ask there, before you fork"
             raise RuntimeError(msg)
@@ -78,6 +78,8 @@ class Wire:
                 msg = "the task of this context has ended; let scrape() wait for the threads that it starts"
                 raise RuntimeError(msg)
             self.tell(line)
+            if is_a("leave", line):
+                return ""
             while is_a("task", answer := self._read()):
                 self._tasks.append(answer)
             return answer
@@ -131,7 +133,11 @@ class Child:
         policy = Policy(**hello["policy"])
         self._wire = wire
         kinds = (PluginKind.WORKER, PluginKind.EXTENSION)
-        self._registry = PluginRegistry(policy, discover(policy, kinds), trace=hello["trace_hooks"])
+        self._registry = PluginRegistry(
+            policy, discover(policy, kinds), trace=hello["trace_hooks"], watch=self._tell_load
+        )
+        for kind, name, reason in hello["left_out"]:
+            self._registry.learn(name, PluginState.BROKEN.value, reason, PluginKind(kind))
         self._runner = TaskRunner(self._registry)
         self._told: set[str] = set()
         self._largest = 0.0
@@ -146,6 +152,11 @@ class Child:
             state = self._state(message["type"])
             self._wire.end(*([encode({"kind": "state", **state})] if state else []), words)
         self._runner.close()
+
+    def _tell_load(self, info: PluginInfo | None) -> None:
+        """Say what is loaded before it is: nothing can be said any more by a process that it ends."""
+        plugin = None if info is None else [info.kind.value, info.name]
+        self._wire.tell(encode({"kind": "state", "loading": plugin}))
 
     def _do(self, message: Message) -> str:
         try:

@@ -10,15 +10,19 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from ytworker.engine.attempt import Attempt, AttemptDeps
+from ytworker.engine.attempt import Attempt
 from ytworker.engine.channel import Channel, LineTooLongError
-from ytworker.engine.children import ForkServer
+from ytworker.engine.children import ForkServer, describe
 from ytworker.engine.descendants import has_too_many, too_many
 from ytworker.engine.gate import Gate
 from ytworker.engine.hearing import Learn, NonsenseError, crashed, hear, nonsense
+from ytworker.engine.loading import Loading
 from ytworker.engine.member import Ended, Limits, Member
 from ytworker.engine.messages import Message, encode
-from ytworker.model import Claim, ErrorInfo
+from ytworker.engine.sharing import AttemptDeps
+from ytworker.errors import StoreError
+from ytworker.model import Claim, ErrorClass, ErrorInfo
+from ytworker.plugins.discovery import PluginKind
 from ytworker.queue import Waker
 
 log = logging.getLogger(__name__)
@@ -53,6 +57,7 @@ class Crew:
         hello: Their first message.
         attempts: What attempts share.
         learn: Told about a plugin that a child cannot use: its name, its state and why.
+        loading: What comes of loading plugins.
         size: How many children.
         limits: What they may use.
 
@@ -66,14 +71,16 @@ class Crew:
         hello: Message,
         attempts: AttemptDeps,
         learn: Learn,
+        loading: Loading,
         *,
         size: int,
         limits: Limits,
     ) -> None:
         self._server = server
-        self._hello = encode({**hello, "memory_mb": limits.memory_mb})
+        self._hello: Message = {**hello, "memory_mb": limits.memory_mb}
         self._attempts = attempts
         self._learn = learn
+        self._loading = loading
         self._size = size
         self._limits = limits
         self._members: dict[int, Member] = {}
@@ -147,6 +154,7 @@ class Crew:
         Raises:
             StoreError: The queue cannot be written.
             ChildrenError: No children can be had any more.
+            PluginsRefusedError: A plugin that is required ends children while it is loaded.
         """
         ready = self._selector.select(min([seconds, *self._waits()]))
         for key, events in ready:
@@ -159,8 +167,7 @@ class Crew:
                 self.woken = True
         # Last, because what a child said, it said before it ended.
         if self._server.has_news or any(key.fileobj is self._server for key, _ in ready):
-            for pid, code in self._server.endings():
-                self._bury(self._members.pop(pid), code)
+            self._bury_all(self._server.endings())
         self._look_after()
         return self.collect()
 
@@ -202,7 +209,7 @@ class Crew:
             raise
         member = self._members[pid] = Member(pid, Channel(sock), gate, self._limits)
         self._selector.register(member.channel, selectors.EVENT_READ, member)
-        member.channel.send(self._hello)
+        member.channel.send(encode({**self._hello, "left_out": self._loading.left_out()}))
         return member
 
     def _kill(self, member: Member, verdict: ErrorInfo | None = None) -> None:
@@ -210,26 +217,49 @@ class Crew:
             member.killed, member.verdict = True, verdict
             self._server.kill(member.pid)
 
-    def _bury(self, member: Member, code: int) -> None:
-        """Find out what a child that has ended has left behind."""
+    def _bury_all(self, endings: Iterable[tuple[int, int]]) -> None:
+        """Bury every child that has ended, also where the store refuses what one of them had still to say."""
+        failure: StoreError | None = None
+        for pid, code in endings:
+            member = self._members.pop(pid)
+            try:
+                self._hear_out(member)
+            except StoreError as error:
+                failure = failure or error
+            self._bury(member, code)
+        if failure is not None:
+            raise failure
+
+    def _hear_out(self, member: Member) -> None:
         if not member.channel.ended:
             self._selector.unregister(member.channel)
             with suppress(LineTooLongError):
                 for line in member.channel.drain():
                     self._take(member, line)
+
+    def _bury(self, member: Member, code: int) -> None:
+        """Find out what a child that has ended has left behind."""
         member.close()
         if member.running is not None:
-            member.running.fail(member.verdict or crashed(code))
+            self._end_of_dead(member, member.running, code)
             self._book(member.running)
             member.running = None
         self._give_back(member.let_go())
+
+    def _end_of_dead(self, member: Member, running: Attempt, code: int) -> None:
+        """End what a child did when it died; a task that was only waiting for its plugins to load is not to blame."""
+        short_of_memory = member.verdict is None and crashed(code).error_class is ErrorClass.RESOURCE
+        if member.loading is None or short_of_memory:
+            running.fail(member.verdict or crashed(code))
+        else:
+            running.give_back(self._loading.died(member.loading, describe(code)))
 
     def _look_after(self) -> None:
         """Take back what waits behind a long task, and kill what does not stop or multiplies."""
         for member in self._members.values():
             if member.keeps_waiting:
                 self._take_back(member)
-            if member.is_overdue():
+            if member.is_overdue() or member.hangs_in_load:
                 self._stop(member)
         if time.monotonic() - self._counted_at >= COUNT_SECONDS:
             self._counted_at = time.monotonic()
@@ -252,13 +282,19 @@ class Crew:
         running = member.running
         if running is not None:
             log.warning("task %d did not stop when it should: its process is killed", running.claim.task.id)
-            if running.lost:
-                running.give_back()  # nobody waits for it: the queue refuses what is said of it
-            else:
-                running.fail()
+            self._end_of_late(member, running)
             self._book(running)
         member.running = None
         self._kill(member)
+
+    def _end_of_late(self, member: Member, running: Attempt) -> None:
+        """End what a child does that must be killed; a task cannot help how long an extension takes to load."""
+        if running.lost:
+            running.give_back()  # nobody waits for it: the queue refuses what is said of it
+        elif member.loading is not None and (member.hangs_in_load or member.loading[0] is PluginKind.EXTENSION):
+            running.give_back(self._loading.died(member.loading, "did not come back"))
+        else:
+            running.fail()
 
     def _take_back(self, member: Member) -> None:
         self._give_back(member.take_back())
@@ -303,7 +339,7 @@ class Crew:
         if member.killed:
             return
         try:
-            over = hear(member, line, self._learn)
+            over = hear(member, line, self._learn, self._loading.survived)
         except NonsenseError as error:
             self._kill(member, nonsense(str(error)))
             return

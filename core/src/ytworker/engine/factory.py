@@ -1,35 +1,25 @@
 """Makes workers: with plugins in this process, or in children."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ytworker.engine.attempt import AttemptDeps, Checker, Observer, Sections
 from ytworker.engine.budgets import Budgets
 from ytworker.engine.children import ForkServer
 from ytworker.engine.crew import Crew
 from ytworker.engine.executor import InlineExecutor
+from ytworker.engine.loading import Loading
 from ytworker.engine.loop import CrewWorker
 from ytworker.engine.member import Limits
 from ytworker.engine.messages import Message
 from ytworker.engine.retry import RetryStrategy
 from ytworker.engine.runner import TaskRunner
+from ytworker.engine.sharing import AttemptDeps, Checker, Observer, Sections, digest
 from ytworker.engine.worker import PluginWorker, WorkerDeps
 from ytworker.model import Clock
 from ytworker.pacing import Pace
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.queue import ClaimingStrategy, LIFOStrategy, TaskQueue
-from ytworker.secret_references import marks
-
-
-def digest(sections: Sections) -> str:
-    """Digest all plugin settings, and what tells that a secret which they refer to has changed.
-
-    A source that is paused under one digest is asked again under another.
-    """
-    return hashlib.sha256(json.dumps([sections, marks(sections)], sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +36,7 @@ class WorkerFactory:
         lease_seconds: How long a silent worker keeps its tasks.
         retry: What follows a failure, by task type.
         pace: How often a source may be asked.
+        max_depth: How many tasks may follow each other, each enqueued by the one before.
     """
 
     queue: TaskQueue
@@ -57,6 +48,7 @@ class WorkerFactory:
     lease_seconds: float = 60.0
     retry: Callable[[str], RetryStrategy] = field(default=lambda _type: RetryStrategy())
     pace: Pace = field(default_factory=Pace)
+    max_depth: int = 100
 
     def create(
         self,
@@ -88,6 +80,7 @@ class WorkerFactory:
         limits: Limits,
         strategy: ClaimingStrategy = LIFOStrategy,
         types: Sequence[str] = (),
+        strict: bool = False,
     ) -> CrewWorker:
         """Make a worker whose plugins run in child processes; this process imports none of them.
 
@@ -97,9 +90,11 @@ class WorkerFactory:
             limits: What they may use.
             strategy: In which order it claims.
             types: The task types that it claims; empty for all that can be loaded.
+            strict: Whether to stop rather than go on without a plugin that ends children while it is loaded.
         """
         attempts = self._attempts()
-        crew = Crew(server, self._hello(), attempts, self.registry.learn, size=size, limits=limits)
+        loading = Loading(self.registry, strict=strict)
+        crew = Crew(server, self._hello(), attempts, self.registry.learn, loading, size=size, limits=limits)
         return CrewWorker(self._deps(strategy, types), attempts, crew)
 
     def _hello(self) -> Message:
@@ -139,4 +134,5 @@ class WorkerFactory:
             beat=lambda _seconds: None,
             check=self.check,
             version_of=self._version_of,
+            max_depth=self.max_depth,
         )

@@ -7,23 +7,27 @@ from typing import Any
 from ytworker.engine.attempt import Attempt
 from ytworker.engine.children import describe
 from ytworker.engine.classify import clean
+from ytworker.engine.loading import Plugin
 from ytworker.engine.member import Member
 from ytworker.engine.messages import Message, decode, is_a
 from ytworker.model import ErrorClass, ErrorInfo
+from ytworker.plugins.discovery import PluginKind
 
 log = logging.getLogger(__name__)
 
-_SIGNS_OF_NONSENSE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_SIGNS_OF_NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 Learn = Callable[[str, str, str], None]
 """Told about a plugin that a child cannot use: its name, its state and why."""
+Survived = Callable[[Plugin], None]
+"""Told about a plugin that a child has loaded, or failed to load, and lives on."""
 
 
 class NonsenseError(Exception):
     """A child sent what no child of ours sends; the message says what."""
 
 
-def hear(member: Member, line: str, learn: Learn) -> Attempt | None:
+def hear(member: Member, line: str, learn: Learn, survived: Survived) -> Attempt | None:
     """Deal with one line of a child, and give the attempt that it ended, if it did.
 
     Raises:
@@ -32,9 +36,9 @@ def hear(member: Member, line: str, learn: Learn) -> Attempt | None:
     """
     try:
         if is_a("log", line):
-            _pass_on(decode(line))
+            _pass_on(decode(line), member.running)
         elif is_a("state", line):
-            _note(member, decode(line), learn)
+            _note(member, decode(line), learn, survived)
         else:
             return _converse(member, line)
     except _SIGNS_OF_NONSENSE as error:
@@ -76,19 +80,27 @@ def _converse(member: Member, line: str) -> Attempt | None:
     if running.over:
         member.go_on()
         return running
-    member.channel.send(answer)
+    if not is_a("leave", line):
+        member.channel.send(answer)
     return None
 
 
-def _note(member: Member, message: Message, learn: Learn) -> None:
+def _note(member: Member, message: Message, learn: Learn, survived: Survived) -> None:
     member.rss = int(message.get("rss", member.rss))
+    if "loading" in message:
+        if member.loading is not None:
+            survived(member.loading)
+        plugin_named = message["loading"]
+        member.load(None if plugin_named is None else (PluginKind(plugin_named[0]), str(plugin_named[1])))
     plugin: dict[str, Any] | None = message.get("plugin")
     if plugin is not None:
         learn(str(plugin["name"]), str(plugin["state"]), clean(str(plugin["reason"])))
 
 
-def _pass_on(message: Message) -> None:
+def _pass_on(message: Message, running: Attempt | None) -> None:
     """Log what a child logs; only under names of ours, or a plugin could speak for others."""
     name = str(message["name"])
     logger = logging.getLogger(name if name.startswith("ytworker.") else "ytworker.plugin")
-    logger.log(int(message["level"]), "%s", clean(str(message["text"])))
+    task = None if running is None else running.claim.task
+    told = {} if task is None else {"task_id": task.id, "attempt": task.attempt}
+    logger.log(int(message["level"]), "%s", clean(str(message["text"])), extra=told)

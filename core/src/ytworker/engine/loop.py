@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from ytworker.engine.attempt import AttemptDeps
 from ytworker.engine.crew import Crew
 from ytworker.engine.member import Ended
 from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
+from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.telling import tell_claim
 from ytworker.engine.worker import REFUSALS, BaseWorker, WorkerDeps, resume_after_new_settings
-from ytworker.errors import ChildrenError
+from ytworker.errors import ChildrenError, PluginsRefusedError
 from ytworker.model import SECOND, Claim, Microseconds, TaskResult
 from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError, Waker
 
@@ -102,11 +102,15 @@ class CrewWorker(BaseWorker):
         """Give tasks to children; see :meth:`Crew.hand`."""
         self._crew.hand(claims)
 
-    def settle(self, ended: Sequence[Ended], want: int) -> list[Claim]:
+    def settle(self, ended: list[Ended], want: int) -> list[Claim]:
         """Write down what ended, and claim up to ``want`` tasks in the same transaction.
 
+        Args:
+            ended: What ended. What is written down is taken out, so that it is never written twice.
+            want: How many tasks may be claimed.
+
         Raises:
-            StoreError: Nothing of it was written.
+            StoreError: What is still in ``ended`` was not written.
         """
         endings = [self.ending_of(each.claim, each.result) for each in ended]
         types = self.types() if want else ()
@@ -118,12 +122,14 @@ class CrewWorker(BaseWorker):
         except REFUSALS:  # of one; the others must not suffer from it
             if not ended:
                 raise
-            for each in ended:
-                self.report_result(each.claim, each.result)
-            return self.settle((), want) if want else []
+            while ended:
+                self.report_result(ended[0].claim, ended[0].result)
+                del ended[0]
+            return self.settle([], want) if want else []
         stale = set(map(id, settled.stale))
         for each, (ending, decision) in zip(ended, endings, strict=True):
             self.was_settled(each.claim, each.result, decision, late=id(ending) in stale)
+        ended.clear()
         for claim in settled.claims:
             tell_claim(claim, self._deps.queue.url)
         return settled.claims
@@ -167,7 +173,10 @@ class CrewPoller(TaskPoller):
                     # What has ended is kept, and written down when that works again; what runs would only get stuck.
                     self._ended += worker.abandon("the queue could not be written")
                     self._hold_back(error)
-                except ChildrenError:  # its tasks go back with the lease; what has ended is written down before
+                except (
+                    ChildrenError,
+                    PluginsRefusedError,
+                ):  # its tasks go back with the lease; what has ended is written down before
                     worker.settle([*self._ended, *worker.collect()], 0)
                     raise
             worker.settle(self._ended, 0)
@@ -197,8 +206,8 @@ class CrewPoller(TaskPoller):
 
     def _settle(self, want: int) -> None:
         seen = self.queue.version()  # before the look: what another process adds after it must wake us
+        ended = bool(self._ended)
         found = self.worker.settle(self._ended, want)
-        ended, self._ended = self._ended, []  # not before it is written
         self.worker.hand(found)
         if len(found) < want:
             if not found and not ended and self.worker.renew_lease():  # it had lost the right to claim

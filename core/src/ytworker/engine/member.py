@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ytworker.engine.attempt import Attempt
 from ytworker.engine.channel import Channel
 from ytworker.engine.gate import Gate
+from ytworker.engine.loading import Plugin
 from ytworker.engine.messages import encode, task_message
 from ytworker.model import Claim, ErrorInfo, TaskResult
 
@@ -30,6 +31,7 @@ class Limits:
         recycle_rss_mb: And as soon as it holds so many megabytes after a task; 0 is never.
         grace_seconds: How long a task that should stop may take to do so before its child is killed.
         max_processes: How many processes a child may have started that still run; 0 is without limit.
+        load_seconds: How long a plugin may take to be imported.
     """
 
     memory_mb: int = 1024
@@ -37,6 +39,7 @@ class Limits:
     recycle_rss_mb: int = 300
     grace_seconds: float = 10.0
     max_processes: int = 32
+    load_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Member:
         killed: Whether it is to die; what it says does not count any more.
         verdict: Why it is to die, if it is its own fault.
         watched: Whether somebody waits for room to say something to it.
+        loading: The plugin that it imports, or None.
     """
 
     def __init__(self, pid: int, channel: Channel, gate: Gate, limits: Limits) -> None:
@@ -74,10 +78,12 @@ class Member:
         self.killed = False
         self.verdict: ErrorInfo | None = None
         self.watched = False
+        self.loading: Plugin | None = None
         self._gate = gate
         self._limits = limits
         self._handed = 0
         self._since = 0.0
+        self._loads_since = 0.0
         self._stop_since: float | None = None
         self._last_seconds: float | None = None
         self._dropped = False
@@ -130,6 +136,10 @@ class Member:
         if self.running is not None:
             self.running.begin()
 
+    def load(self, plugin: Plugin | None) -> None:
+        """Take notice of what it imports now, or that it has done so."""
+        self.loading, self._loads_since = plugin, time.monotonic()
+
     # -- conclusions
 
     @property
@@ -168,6 +178,11 @@ class Member:
         """Whether what was handed ahead waits behind a long task."""
         return bool(self.ahead) and self._seconds() > SHORT_SECONDS
 
+    @property
+    def hangs_in_load(self) -> bool:
+        """Whether it imports a plugin for longer than that may take."""
+        return self._load_seconds_left() <= 0
+
     def is_overdue(self) -> bool:
         """Tell whether it should have stopped long ago; once a second this asks the queue whether its claim holds."""
         grace = self._limits.grace_seconds
@@ -189,7 +204,13 @@ class Member:
         if self.running is not None:
             left = self.running.seconds_left
             waits.append(left if left > 0 else self._limits.grace_seconds / 10)
+            waits.append(self._load_seconds_left())
         return max(0.0, min(waits))
+
+    def _load_seconds_left(self) -> float:
+        if self.loading is None or self.killed:
+            return float("inf")
+        return self._limits.load_seconds - (time.monotonic() - self._loads_since)
 
     def _seconds(self) -> float:
         return time.monotonic() - self._since

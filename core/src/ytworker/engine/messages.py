@@ -1,15 +1,17 @@
 """The messages between a worker and the process that runs a plugin: JSON objects, one a line.
 
-To the child go ``task`` and the replies; from the child come ``need``, ``items``, ``checkpoint``, ``progress``,
-``acquire``, ``leave``, ``reserve``, ``left``, ``exhaust``, ``enqueue``, ``suspect`` and ``poll``, and at the end
-exactly one of ``done``, ``failed`` and ``deferred``. With ``items`` come ``doubts``: why single ones of them, by their
-place, are to be kept apart. Each is answered by one object; ``{"stop": reason}`` in an answer ends the scrape,
-``{"error": …}`` raises in it, and so does ``{"type": …, "problems": […]}``, which tells what is wrong with the
-parameters of a follow-up task.
+To the child go ``task`` and the replies; from the child come ``need``, ``items``, ``checkpoint``, ``acquire``,
+``reserve``, ``left``, ``exhaust``, ``enqueue``, ``suspect`` and ``poll``, and at the end exactly one of ``done``,
+``failed`` and ``deferred``. With ``items`` come ``doubts``: why single ones of them, by their place, are to be kept
+apart. Any message may bring along how far the scrape is: ``progress`` with ``done``, ``total`` and ``note``. Each is
+answered by one object; ``{"stop": reason}`` in an answer ends the scrape, ``{"error": …}`` raises in it, and so does
+``{"type": …, "problems": […]}``, which tells what is wrong with the parameters of a follow-up task. Only ``leave``, the
+end of a request, gets no answer: nobody has to wait for that.
 
 A child that is a process of its own is greeted with one ``hello``. It may be handed its next tasks before the last
 words of the one before, and begins them when its gate lets it (:mod:`ytworker.engine.gate`); last words get no answer
-then. What it logs (``log``) and how it is (``state``) it sends without waiting for an answer.
+then. What it logs (``log``) and how it is (``state``: its size, what it loads, what it cannot use) it sends without
+waiting for an answer.
 """
 
 import json

@@ -8,6 +8,8 @@ from ytworker.model import ErrorClass, ErrorInfo
 
 HOUR = 3600.0
 DAY = 24 * HOUR
+LONGEST_DAY = 25 * HOUR
+"""The day on which the clocks are set back: a quota that was used up at its beginning is there anew after so long."""
 YEAR = 366 * DAY
 
 RETRIED = frozenset({ErrorClass.TRANSIENT, ErrorClass.RESOURCE})
@@ -62,15 +64,15 @@ class Bury:
 Decision = Retry | Defer | Release | Bury
 
 
-def clamp(retry_after: float) -> float:
+def clamp(retry_after: float, most: float = DAY) -> float:
     """Bound what the far side asks of us to 1 s .. 24 h; nonsense (negative, NaN) becomes 1 s."""
-    return min(max(1.0, retry_after), DAY) if retry_after == retry_after else 1.0  # noqa: PLR0124 - NaN is not itself
+    return min(max(1.0, retry_after), most) if retry_after == retry_after else 1.0  # noqa: PLR0124 - NaN is not itself
 
 
 def cool_down_seconds(error: ErrorInfo, strikes: int) -> float:
     """Say how long a source rests after its failure number ``strikes`` in a row (1 for the first)."""
     if error.error_class is ErrorClass.QUOTA:  # a plugin that knows the reset says so with retry_after
-        return HOUR if error.retry_after is None else clamp(error.retry_after)
+        return HOUR if error.retry_after is None else clamp(error.retry_after, LONGEST_DAY)
     ours = _ladder(error.error_class, strikes)
     if error.retry_after is None:
         return ours

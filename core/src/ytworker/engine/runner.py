@@ -42,6 +42,9 @@ Check = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 ITEMS_AT_ONCE = 50
 BYTES_AT_ONCE = 1 << 20
 """A batch travels when it is full by either measure; the answer to it is what holds back a scrape that is too fast."""
+OFTEN: Microseconds = SECOND // 10
+"""Progress that is told more often travels with the next message, and a scrape that asks more often whether it should
+stop is given what the last answer said: nobody sees the difference, and each message wakes two processes."""
 MAX_COUNT = 2**53
 """What progress can count to: beyond it JSON loses digits, and nobody counts so far."""
 _NOT_A_PLUGINS = frozenset({ErrorClass.UNAVAILABLE, ErrorClass.STORE})
@@ -58,24 +61,29 @@ class MessagePort:
         exchange: Sends one line to the worker and gives its answer.
         sleep: Waits.
         check: Checks the parameters of a follow-up task and gives them as they are stored.
+        clock: Integer UTC microseconds, for what a scrape may do more often than is worth a message.
 
     Attributes:
         context: Whose port this is; its deadline moves while it waits for its turn.
     """
 
-    def __init__(self, exchange: Exchange, sleep: Sleep, check: Check) -> None:
+    def __init__(self, exchange: Exchange, sleep: Sleep, check: Check, clock: Clock = _utc_now) -> None:
         self._exchange = exchange
         self._sleep = sleep
         self._check = check
         self._items: list[str] = []
         self._doubts: dict[str, str] = {}  # by the place in `_items`
         self._bytes = 0
+        self._clock = clock
+        self._progress: tuple[int, int | None, str | None] | None = None
+        self._progress_at: Microseconds = 0
+        self._answered_at: Microseconds = 0
         self.context: Context | None = None
 
     def ask(self, message: Message) -> Message:
         """Send a message and give the answer; the worker may end the scrape with it."""
         try:
-            line = encode(message)
+            line = encode(self.with_progress(message))
         except (TypeError, ValueError, RecursionError) as error:
             msg = f"what is passed on as {message['kind']} must be JSON: {error}"
             raise TypeError(msg) from None
@@ -88,6 +96,7 @@ class MessagePort:
         answer = decode(self._exchange(line))
         if "stop" in answer:
             raise Cancelled(answer["stop"])
+        self._answered_at = self._clock()
         if "problems" in answer:
             raise ParametersError(answer["type"], answer["problems"])
         if "error" in answer:
@@ -116,8 +125,18 @@ class MessagePort:
     def progress(self, done: int, total: int | None, note: str | None) -> None:
         """See :class:`ytworker.context.Port`."""
         whole = None if total is None else _countable(total)
-        words = None if note is None else redact(str(note))  # here, because only here the secrets are known
-        self.ask({"kind": "progress", "done": _countable(done), "total": whole, "note": words})
+        self._progress = _countable(done), whole, None if note is None else str(note)
+        if not self._is_recent(self._progress_at):
+            self._progress_at = self._clock()
+            self.ask({"kind": "poll"})
+
+    def with_progress(self, message: Message) -> Message:
+        """Let a message bring along how far the scrape is, if that is not known yet."""
+        if self._progress is None:
+            return message
+        (done, total, note), self._progress = self._progress, None
+        words = None if note is None else redact(note)  # here, because only here the secrets are known
+        return {**message, "progress": {"done": done, "total": total, "note": words}}
 
     def checkpoint(self, value: Any) -> None:
         """See :class:`ytworker.context.Port`."""
@@ -141,7 +160,11 @@ class MessagePort:
 
     def leave(self, source: str) -> None:
         """See :class:`ytworker.context.Port`."""
-        self.ask({"kind": "leave", "source": str(source)})
+        self._exchange(encode({"kind": "leave", "source": str(source)}))
+
+    def hesitate(self, source: str) -> None:
+        """See :class:`ytworker.context.Port`."""
+        self.ask({"kind": "hesitate", "source": str(source)})
 
     def reserve(self, source: str, quota: Quota, cost: int) -> int:
         """See :class:`ytworker.context.Port`."""
@@ -183,7 +206,17 @@ class MessagePort:
 
     def cancelled(self) -> bool:
         """See :class:`ytworker.context.Port`."""
-        return bool(decode(self._exchange(encode({"kind": "poll"}))).get("stop"))
+        if self._is_recent(self._answered_at):
+            return False  # any other answer would have ended the scrape
+        try:
+            self.ask({"kind": "poll"})
+        except Cancelled:
+            return True
+        return False
+
+    def _is_recent(self, moment: Microseconds) -> bool:
+        """Tell whether something happened just now; a clock that was set back must not make it so for long."""
+        return 0 <= self._clock() - moment < OFTEN
 
 
 class TaskRunner:
@@ -211,7 +244,7 @@ class TaskRunner:
     def do(self, message: Message, exchange: Exchange) -> str:
         """Do the task that a ``task`` message names and give the last words, which are still to be sent."""
         task = task_of(message)
-        return self._last_words(task, message, MessagePort(exchange, self._sleep, self._checked))
+        return self._last_words(task, message, MessagePort(exchange, self._sleep, self._checked, self._clock))
 
     def _checked(self, task_type: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Check what a follow-up task is to be given: here, because the worker never imports a plugin."""
@@ -224,7 +257,7 @@ class TaskRunner:
     def _last_words(self, task: Task, message: Message, port: MessagePort) -> str:
         """Write the last message; a failure that cannot be told is told as a bug, or the task would never end."""
         try:
-            return encode(self._outcome(task, message, port))
+            return encode(port.with_progress(self._outcome(task, message, port)))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin's exception may do anything when it is looked at

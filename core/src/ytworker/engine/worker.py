@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol, Self
 
-from ytworker.engine.attempt import Attempt, AttemptDeps
+from ytworker.engine.attempt import Attempt
 from ytworker.engine.executor import Executor
 from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
+from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.tally import Tally
 from ytworker.engine.telling import tell_claim, tell_late, tell_result
 from ytworker.errors import PayloadError, StoreError, UnstorableError
@@ -291,7 +292,10 @@ def _refused(result: TaskResult, error: Exception) -> TaskResult:
         success=False,
         error=info,
         earlier=result.earlier,
+        sources=result.sources,
+        settings_digest=result.settings_digest,
         plugin_version=result.plugin_version,
+        requests=result.requests,
         sights=result.sights,
     )
 
@@ -309,6 +313,7 @@ def _completion(claim: Claim, result: TaskResult) -> Completion:
         apart=result.apart,
         sources=result.sources,
         follow_ups=result.follow_ups,
+        settings=result.settings_digest or None,
     )
 
 

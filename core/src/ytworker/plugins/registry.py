@@ -48,6 +48,7 @@ class PluginRegistry:
         policy: Which plugins may be used.
         catalogue: What is installed; looked up by default.
         trace: Whether every call of a hook is logged.
+        watch: Told which plugin is about to be imported, and None when that is over.
 
     Attributes:
         policy: Which plugins may be used.
@@ -56,13 +57,19 @@ class PluginRegistry:
     """
 
     def __init__(
-        self, policy: Policy | None = None, catalogue: Catalogue | None = None, *, trace: bool = False
+        self,
+        policy: Policy | None = None,
+        catalogue: Catalogue | None = None,
+        *,
+        trace: bool = False,
+        watch: Callable[[PluginInfo | None], None] = lambda _info: None,
     ) -> None:
         self.policy = policy or Policy()
         self.trace = trace
         self.warned: deque[str] = deque(maxlen=MAX_WARNINGS)
         found = discover(self.policy) if catalogue is None else catalogue
         self._infos: dict[tuple[PluginKind, str], PluginInfo] = dict(found)
+        self._watch = watch
         self._manager = HookManager()
         if trace:
             trace_calls(self._manager)
@@ -90,11 +97,14 @@ class PluginRegistry:
         """Name the task types that may be claimed: found, and not known to be unusable."""
         return [info.name for info in self._infos.values() if info.kind is PluginKind.WORKER and info.state in USABLE]
 
-    def learn(self, name: str, state: str, reason: str) -> None:
-        """Take notice that another process cannot use a worker plugin; its task type is not claimed any more."""
-        info = self.info(name)
+    def learn(self, name: str, state: str, reason: str, kind: PluginKind = PluginKind.WORKER) -> None:
+        """Take notice that another process cannot use a plugin.
+
+        It is not loaded any more, and the task type of a worker plugin is not claimed.
+        """
+        info = self.info(name, kind)
         if PluginState(state) not in USABLE:
-            self._infos[PluginKind.WORKER, name] = replace(info, state=PluginState(state), reason=reason)
+            self._infos[kind, name] = replace(info, state=PluginState(state), reason=reason)
 
     def logger(self, name: str, known: Mapping[str, object] = MappingProxyType({})) -> Listening:
         """Give the logger of one plugin.
@@ -118,12 +128,15 @@ class PluginRegistry:
         info = self.info(name, kind)
         if info.state is not PluginState.FOUND:
             raise PluginUnavailableError(name, info.state.value, info.reason or "")
+        self._watch(info)
         try:
             plugin = self._register(info)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit, a skip of pytest, a cancellation of asyncio
             raise self._break(info, _explain(info, error)) from error
+        finally:
+            self._watch(None)
         self._plugins[kind, name] = plugin
         self._infos[kind, name] = replace(info, state=PluginState.LOADED)
         return plugin

@@ -128,6 +128,7 @@ class TaskQueue(Protocol):
         suspect: str | None = None,
         sources: Collection[str] = (),
         follow_ups: Sequence[NewTask] = (),
+        settings: str | None = None,
     ) -> None:
         """Complete a task; see :class:`Completion`."""
 
@@ -269,6 +270,13 @@ class TaskQueue(Protocol):
 
     def leave(self, source: str, claim: Claim) -> None:
         """Give a claim's place in flight back, if it has one."""
+
+    def hesitate(self, source: str, claim: Claim) -> None:
+        """Close the source to all but this claim for as long as it has its place: a request of it failed.
+
+        That may be a refusal, whose cool-down is written when the attempt ends. Of several such claims the one with the
+        lowest task goes on, or they would wait for each other for ever.
+        """
 
     def reserve(self, source: str, quota: Quota, cost: int, *, settings: str | None = None) -> Reserved:
         """Take units of a daily quota if they suffice and the source may be asked; see :class:`Ask` for ``settings``.

@@ -89,6 +89,8 @@ class Completion:
         apart: More items, doubted one by one; they are kept apart, too.
         sources: Who answered well, and loses its strikes and its pause.
         follow_ups: The tasks that it asked for.
+        settings: Digest of the settings that it ran under: a pause for others stays, because those may still be wrong.
+            None ends a pause for any.
     """
 
     claim: Claim
@@ -98,6 +100,7 @@ class Completion:
     apart: Sequence[Doubted] = ()
     sources: Collection[str] = ()
     follow_ups: Sequence[NewTask] = ()
+    settings: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,10 +25,17 @@ class SettleOneByOne:
         suspect: str | None = None,
         sources: Collection[str] = (),
         follow_ups: Sequence[NewTask] = (),
+        settings: str | None = None,
     ) -> None:
         """Complete a task."""
         ending = Completion(
-            claim=claim, outcome=outcome, items=items, suspect=suspect, sources=sources, follow_ups=follow_ups
+            claim=claim,
+            outcome=outcome,
+            items=items,
+            suspect=suspect,
+            sources=sources,
+            follow_ups=follow_ups,
+            settings=settings,
         )
         _refuse_stale(self.settle([ending]))
 

@@ -67,6 +67,9 @@ class FakePort:
         """See :meth:`ytworker.context.Budget.request`."""
         self.held.discard(source)
 
+    def hesitate(self, source: str) -> None:
+        """See :meth:`ytworker.context.Budget.request`; nobody else is there."""
+
     def reserve(self, source: str, quota: Quota, cost: int) -> int:
         """See :meth:`ytworker.context.Budget.reserve`."""
         self._refuse_cooling(source)

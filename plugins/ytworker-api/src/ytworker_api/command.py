@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -17,6 +18,8 @@ from ytworker_api.worker import TASK_TYPE
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
+_MAX_LINE = 8 << 20
+"""Characters, as `enqueue --from-file` takes them; a device without an end has no line."""
 _LIMITS = {"units": "units_per_day", "search": "searches_per_day", "statistics": "statistics_per_day"}
 
 
@@ -116,21 +119,21 @@ def _value(text: str) -> Any:
 def _lines(file: Path) -> Iterator[dict[str, Any]]:
     """Give the parameters of the tasks of this type; others cost nothing here."""
     try:
-        text = file.read_text("utf-8")
+        with file.open(encoding="utf-8-sig") as stream:
+            for number, line in enumerate(iter(partial(stream.readline, _MAX_LINE + 1), ""), 1):
+                if line.strip():
+                    task = _task(file, number, line)
+                    if task.get("type", TASK_TYPE) == TASK_TYPE:
+                        yield task.get("params", {})
     except (OSError, ValueError) as error:
         typer.echo(f"error: {file} cannot be read: {error}", err=True)
         raise typer.Exit(2) from None
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            task = _task(file, number, line)
-            if task.get("type", TASK_TYPE) == TASK_TYPE:
-                yield task.get("params", {})
 
 
 def _task(file: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        task = json.loads(line)
-    except ValueError:
+        task = json.loads(line) if len(line) <= _MAX_LINE else None
+    except (ValueError, RecursionError):
         task = None
     if isinstance(task, dict) and isinstance(task.get("params", {}), dict):
         return task

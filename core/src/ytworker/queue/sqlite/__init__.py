@@ -186,7 +186,7 @@ class SQLiteQueue(SettleOneByOne):
             raise stale_claim(claim)
 
     def progress(self, claim: Claim, done: int, total: int | None, note: str | None) -> None:
-        with self._database.write():
+        with self._database.unsynced(), self._database.write():
             held = endings.save_progress(self._database, claim, done, total, note)
         if not held:
             raise stale_claim(claim)
@@ -280,6 +280,9 @@ class SQLiteQueue(SettleOneByOne):
 
     def leave(self, source: str, claim: Claim) -> None:
         budgets.leave(self._database, source, claim)
+
+    def hesitate(self, source: str, claim: Claim) -> None:
+        budgets.hesitate(self._database, source, claim)
 
     def reserve(self, source: str, quota: Quota, cost: int, *, settings: str | None = None) -> Reserved:
         return budgets.reserve(self._database, source, quota, cost, settings, self._clock)

@@ -1,5 +1,8 @@
 """Budgets: how often sources are asked, by all processes together, and what is used of their quotas.
 
+What is asked for each request is written without a sync of the disk: it survives every process, and after a power cut
+a source has rested for longer than the few requests weigh that may be forgotten. Units of a quota are synced.
+
 The clock is read inside of each transaction. Outside of it a process that waited for the lock would come with a moment
 that lies before what is stored, and that must mean that the clock was set back.
 """
@@ -25,8 +28,9 @@ EXISTS (SELECT 1 FROM task t JOIN worker w ON w.id = t.owner
          WHERE t.id = place.task AND t.fence = place.fence AND t.status = 1 AND w.lease_until >= ?2 AND NOT w.lost)
 """
 _FREE_WHAT_IS_LEFT = f"DELETE FROM place WHERE source = ?1 AND NOT {_IS_HELD}"
-_HOLDERS = f"SELECT task, fence FROM place WHERE source = ?1 AND {_IS_HELD}"
+_HOLDERS = f"SELECT task, fence, failed FROM place WHERE source = ?1 AND {_IS_HELD}"
 _HOLD = "INSERT OR REPLACE INTO place (source, task, fence) VALUES (?, ?, ?)"
+_HESITATE = "UPDATE place SET failed = 1 WHERE source = ? AND task = ? AND fence = ?"
 _LEAVE = "DELETE FROM place WHERE source = ? AND task = ? AND fence = ?"
 _QUOTA = "SELECT used, reset_at FROM quota WHERE source = ? AND bucket = ?"
 _SAVE_QUOTA = """
@@ -39,7 +43,7 @@ _QUOTAS = "SELECT source, bucket, used, most, reset_at FROM quota ORDER BY sourc
 
 def admit(database: Database, ask: Ask, clock: Clock) -> Admission:
     """Let a request go, or say what it has to wait for."""
-    with database.write():
+    with database.unsynced(), database.write():
         now = clock()
         state = get_source(database, ask.source)
         if state.bars(now, ask.settings):
@@ -54,7 +58,13 @@ def admit(database: Database, ask: Ask, clock: Clock) -> Admission:
 
 def leave(database: Database, source: str, claim: Claim) -> None:
     """Give a place in flight back."""
-    database.change(_LEAVE, (source, claim.task.id, claim.fence))
+    with database.unsynced():
+        database.change(_LEAVE, (source, claim.task.id, claim.fence))
+
+
+def hesitate(database: Database, source: str, claim: Claim) -> None:
+    """Close a source to all but this claim, as long as it has its place."""
+    database.change(_HESITATE, (source, claim.task.id, claim.fence))
 
 
 def reserve(database: Database, source: str, quota: Quota, cost: int, settings: str | None, clock: Clock) -> Reserved:
@@ -137,14 +147,18 @@ def _forget_old(database: Database, source: str, now: Microseconds) -> None:
 
 def _take_place(database: Database, ask: Ask, claim: Claim, now: Microseconds) -> bool:
     """Take a place in flight if one is free, or keep the one that the claim has."""
-    held = database.execute(_HOLDERS, (ask.source, now))
+    found = database.execute(_HOLDERS, (ask.source, now))
+    held = {(task, fence) for task, fence, _ in found}
+    first = min((task for task, _, failed in found if failed), default=claim.task.id)
+    if first != claim.task.id:
+        return False
     if (claim.task.id, claim.fence) in held:
         return True
     if len(held) >= ask.pace.in_flight:
         return False
     database.change(_FREE_WHAT_IS_LEFT, (ask.source, now))
     database.change(_HOLD, (ask.source, claim.task.id, claim.fence))
-    if (claim.task.id, claim.fence) not in database.execute(_HOLDERS, (ask.source, now)):
+    if (claim.task.id, claim.fence, 0) not in database.execute(_HOLDERS, (ask.source, now)):
         raise stale_claim(claim)
     return True
 

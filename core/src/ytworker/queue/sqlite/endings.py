@@ -116,7 +116,7 @@ def _complete_with(database: Database, ending: Completion, texts: list[str], now
         return False
     _store(database, ending, now)
     enqueue_tasks(database, ending.follow_ups, texts, now)
-    sources.forgive(database, ending.sources, now)
+    sources.forgive(database, ending.sources, ending.settings, now)
     return True
 
 

@@ -241,7 +241,12 @@ _BUDGETS = (
          reset_at INTEGER NOT NULL, PRIMARY KEY (source, bucket)) STRICT, WITHOUT ROWID""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = ((*_QUEUE, *_ITEMS), _FOUR_ORDERS, _BUDGETS)
+_HESITATION = (
+    # Whether the last request of the one that holds the place failed: nobody else asks until that is understood.
+    "ALTER TABLE place ADD COLUMN failed INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = ((*_QUEUE, *_ITEMS), _FOUR_ORDERS, _BUDGETS, _HESITATION)
 """Step n leads from version n to version n + 1. A step that was released is never edited."""
 
 VERSION = len(MIGRATIONS)

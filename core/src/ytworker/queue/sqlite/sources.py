@@ -33,7 +33,7 @@ UPDATE source_rest SET strikes = 0, cooling_until = NULL, reason = NULL, class =
 """
 _UNPAUSE = """
 UPDATE source_rest SET paused_until = NULL, pause_reason = NULL, paused_by = NULL
- WHERE name = ? AND paused_by IS NOT NULL
+ WHERE name = ?1 AND paused_by IS NOT NULL AND paused_by = coalesce(?2, paused_by)
 """
 _RESUME = """
 UPDATE source_rest SET cooling_until = NULL, reason = NULL, paused_until = NULL, pause_reason = NULL, paused_by = NULL
@@ -64,14 +64,14 @@ def cool_down(database: Database, change: CoolDown) -> None:
         database.change(_PAUSE, (change.source, change.until, change.reason, change.paused_by))
 
 
-def forgive(database: Database, names: Collection[str], now: Microseconds) -> None:
-    """Forget the strikes and the pause of sources that answered well.
+def forgive(database: Database, names: Collection[str], settings: str | None, now: Microseconds) -> None:
+    """Forget the strikes of sources that answered well, and the pause for the settings under which they did.
 
     A cool-down that is running stays: the attempt got its answers before another one started it.
     """
     for name in names:
         database.change(_FORGET_COOLING, (name, now))
-        unpause(database, name, now)
+        unpause(database, name, now, settings)
 
 
 def pause(database: Database, name: str, until: Microseconds, reason: str) -> None:
@@ -85,9 +85,9 @@ def resume(database: Database, name: str, now: Microseconds) -> None:
     _wake(database, name, now)
 
 
-def unpause(database: Database, name: str, now: Microseconds) -> None:
-    """End a pause and make due what waits for the source, inside a transaction of the caller's."""
-    if database.change(_UNPAUSE, (name,)):
+def unpause(database: Database, name: str, now: Microseconds, settings: str | None = None) -> None:
+    """End a pause for these settings, or for any, and make due what waits; inside a transaction of the caller's."""
+    if database.change(_UNPAUSE, (name, settings)):
         _wake(database, name, now)
 
 

@@ -261,6 +261,10 @@ class MemoryQueue(SettleOneByOne):
         with self._write() as transaction:
             budgets.leave(transaction, source, claim)
 
+    def hesitate(self, source: str, claim: Claim) -> None:
+        with self._write() as transaction:
+            budgets.hesitate(transaction, source, claim)
+
     def reserve(self, source: str, quota: Quota, cost: int, *, settings: str | None = None) -> Reserved:
         with self._write() as transaction:
             return budgets.reserve(transaction, source, quota, cost, settings)

@@ -24,6 +24,14 @@ def leave(transaction: Transaction, source: str, claim: Claim) -> None:
     place = (source, claim.task.id)
     if transaction.store.places.get(place) == claim.fence:
         transaction.drop(transaction.store.places, place)
+        transaction.drop(transaction.store.failed, place)
+
+
+def hesitate(transaction: Transaction, source: str, claim: Claim) -> None:
+    """Close a source to all but this claim, as long as it has its place."""
+    place = (source, claim.task.id)
+    if transaction.store.places.get(place) == claim.fence:
+        transaction.put(transaction.store.failed, place, claim.fence)
 
 
 def reserve(transaction: Transaction, source: str, quota: Quota, cost: int, settings: str | None) -> Reserved:
@@ -96,6 +104,9 @@ def _spend(transaction: Transaction, ask: Ask) -> Microseconds:
 
 def _take_place(transaction: Transaction, ask: Ask, claim: Claim) -> bool:
     held = _holders(transaction.store, ask.source, transaction.now)
+    failed = [task_id for task_id in held if _has_failed(transaction.store, ask.source, task_id)]
+    if min(failed, default=claim.task.id) != claim.task.id:
+        return False
     if claim.task.id in held and transaction.store.places[ask.source, claim.task.id] == claim.fence:
         return True
     if len(held) >= ask.pace.in_flight:
@@ -104,6 +115,11 @@ def _take_place(transaction: Transaction, ask: Ask, claim: Claim) -> bool:
     if claim.task.id not in _holders(transaction.store, ask.source, transaction.now):
         raise stale_claim(claim)
     return True
+
+
+def _has_failed(store: Store, source: str, task_id: int) -> bool:
+    place = (source, task_id)
+    return place in store.failed and store.failed[place] == store.places[place]
 
 
 def _holders(store: Store, source: str, now: Microseconds) -> list[int]:

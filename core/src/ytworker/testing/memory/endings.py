@@ -96,7 +96,7 @@ def _complete(transaction: Transaction, task: StoredTask, ending: Completion) ->
     outcome = ending.outcome
     if outcome is Outcome.EMPTY and transaction.store.hits.get(task.id):
         outcome = Outcome.OK
-    forgive(transaction, ending.sources)
+    forgive(transaction, ending.sources, ending.settings)
     worker_id = ending.claim.worker_id
     end(
         transaction,

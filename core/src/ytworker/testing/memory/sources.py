@@ -28,14 +28,17 @@ def cool_down(transaction: Transaction, change: CoolDown) -> None:
     transaction.put(sources, change.source, state)
 
 
-def forgive(transaction: Transaction, names: Collection[str]) -> None:
-    """Forget the strikes and the pause of sources that answered well; a cool-down that is running stays."""
+def forgive(transaction: Transaction, names: Collection[str], settings: str | None) -> None:
+    """Forget the strikes of sources that answered well, and the pause for these settings, or for any.
+
+    A cool-down that is running stays.
+    """
     sources = transaction.store.sources
     for name in names:
         if name in sources and (sources[name].cooling_until or 0) <= transaction.now:
             state = replace(sources[name], strikes=0, cooling_until=None, reason=None, error_class=None)
             transaction.put(sources, name, state)
-        unpause(transaction, name)
+        unpause(transaction, name, settings)
 
 
 def pause(transaction: Transaction, name: str, until: Microseconds, reason: str) -> None:
@@ -54,10 +57,11 @@ def resume(transaction: Transaction, name: str) -> None:
     _wake(transaction, name)
 
 
-def unpause(transaction: Transaction, name: str) -> None:
-    """End a pause, if there is one, and make due what waits for the source."""
+def unpause(transaction: Transaction, name: str, settings: str | None = None) -> None:
+    """End a pause for these settings, or for any, and make due what waits for the source."""
     sources = transaction.store.sources
-    if name in sources and sources[name].paused_by is not None:
+    paused_by = sources[name].paused_by if name in sources else None
+    if paused_by is not None and settings in {None, paused_by}:
         state = replace(sources[name], paused_until=None, pause_reason=None, paused_by=None)
         transaction.put(sources, name, state)
         _wake(transaction, name)

@@ -96,6 +96,7 @@ class Store:
         waiting: The ids of the queued and scheduled tasks, so that a claim does not look at those that have ended.
         keys: Which task holds a (type, key).
         places: The fence of the task that holds a place in flight of a source.
+        failed: The fence of the task whose request failed while it held that place.
         quotas: What is used of each (source, bucket).
         hits: For each task the items that it yielded, in its order, each with its context.
         numbers: The last number that was given to a task; it never comes back.
@@ -113,6 +114,7 @@ class Store:
     sources: dict[str, SourceState] = field(default_factory=dict)
     paces: dict[str, StoredPace] = field(default_factory=dict)
     places: dict[tuple[str, int], int] = field(default_factory=dict)
+    failed: dict[tuple[str, int], int] = field(default_factory=dict)
     quotas: dict[tuple[str, str], QuotaUse] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     orders: dict[str, None] = field(default_factory=lambda: dict.fromkeys(ORDERS))

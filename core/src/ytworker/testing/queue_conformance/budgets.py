@@ -167,6 +167,47 @@ class BudgetTests(Suite):
         queue.release(claim)
         assert queue.admit(Ask(source="youtube", pace=pace, cost=0, holder=other)).barred is not None
 
+    def test_a_request_that_failed_closes_all_places_until_its_own_is_free(
+        self, queue: TaskQueue, twin: TaskQueue, worker: int, clock: FakeClock
+    ) -> None:
+        one, two, three = claims_of(queue, worker, 3)
+        assert [enter(queue, one), enter(queue, two)] == [True, True]
+        queue.hesitate("youtube", two)
+        queue.hesitate("youtube", three)  # it has no place
+        queue.hesitate("never heard of", one)
+        wide = replace(WIDE, in_flight=3)
+        assert [enter(twin, claim, wide) for claim in (one, two, three)] == [False, True, False]
+        twin.leave("youtube", two)
+        assert [enter(twin, claim, wide) for claim in (one, three)] == [True, True]
+        queue.hesitate("youtube", one)
+        cool_down(queue, until=later(clock, 300))
+        queue.release(one)
+        assert queue.admit(Ask(source="youtube", pace=wide, cost=0, holder=three)).barred is not None
+
+    def test_two_whose_requests_failed_do_not_wait_for_each_other(self, queue: TaskQueue, worker: int) -> None:
+        first, second = sorted(claims_of(queue, worker, 2), key=lambda claim: claim.task.id)
+        for claim in (second, first):
+            assert enter(queue, claim)
+        for claim in (first, second):
+            queue.hesitate("youtube", claim)
+        assert [enter(queue, second), enter(queue, first)] == [False, True]
+        queue.finish(first, [], Outcome.EMPTY)
+        assert enter(queue, second)
+
+    @pytest.mark.parametrize("way", WAYS_BACK)
+    def test_a_new_attempt_does_not_inherit_the_failure_of_an_old_one(
+        self, queue: TaskQueue, worker: int, clock: FakeClock, way: str
+    ) -> None:
+        (claim,) = claims_of(queue, worker, 1)
+        assert enter(queue, claim)
+        queue.hesitate("youtube", claim)
+        come_back(queue, claim, clock, way)
+        other = queue.add_worker(lease_seconds=LEASE)
+        again = take_one(queue, other)
+        put(queue)
+        waits = take_one(queue, other)
+        assert [enter(queue, again), enter(queue, waits)] == [True, True]
+
     def test_a_quota_is_exact_and_there_anew_at_midnight(
         self, queue: TaskQueue, twin: TaskQueue, clock: FakeClock
     ) -> None:

@@ -30,11 +30,11 @@ def pause(queue: TaskQueue, source: str = "youtube", *, until: Microseconds, pau
     return cool_down(queue, source, until=until, **wrong)
 
 
-def succeed(queue: TaskQueue, *sources: str) -> None:
-    """Do a task to which these sources answered well."""
+def succeed(queue: TaskQueue, *sources: str, settings: str | None = None) -> None:
+    """Do a task to which these sources answered well under these settings."""
     worker = queue.add_worker(lease_seconds=LEASE)
     put(queue, new("succeeds"))
-    queue.finish(take_one(queue, worker, "succeeds"), [], Outcome.EMPTY, sources=sources)
+    queue.finish(take_one(queue, worker, "succeeds"), [], Outcome.EMPTY, sources=sources, settings=settings)
     queue.remove_worker(worker)
 
 
@@ -130,6 +130,14 @@ class SourceTests(Suite):
     def test_a_success_ends_a_pause(self, queue: TaskQueue) -> None:
         pause(queue, until=5)
         succeed(queue, "youtube")
+        assert queue.source("youtube") == SourceState(name="youtube")
+
+    def test_a_success_ends_the_pause_for_its_own_settings_and_for_no_others(self, queue: TaskQueue) -> None:
+        pause(queue, until=5)
+        before = queue.source("youtube")
+        succeed(queue, "youtube", settings="others")
+        assert queue.source("youtube") == before
+        succeed(queue, "youtube", settings="digest")
         assert queue.source("youtube") == SourceState(name="youtube")
 
     def test_a_failure_forgives_nothing(self, queue: TaskQueue, worker: int, clock: FakeClock) -> None:

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with FakeYouTube(port=options.port, log_file=options.log) as youtube:
+    with FakeYouTube(port=options.port, log_file=options.log, heavy=options.heavy) as youtube:
         for handle in options.channel:
             youtube.add_channel(handle, videos=options.videos, shorts=options.shorts, streams=options.streams)
         for name, match, times in options.fault:
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--videos", type=int, default=40, help="for each channel (default: %(default)s)")
     parser.add_argument("--shorts", type=int, default=0, help="for each channel (default: %(default)s)")
     parser.add_argument("--streams", type=int, default=0, help="for each channel (default: %(default)s)")
+    parser.add_argument("--heavy", action="store_true", help="make the answers about videos as large as genuine ones")
     parser.add_argument("--log", metavar="FILE", help="append one line of JSON for each request")
     parser.add_argument(
         "--fault",

@@ -37,6 +37,7 @@ class FakeYouTube(Content):
         port: 0 takes a free one.
         clock: The site's time; dates of made-up uploads lie before it. Fixed at `DEFAULT_NOW` unless given.
         log_file: Where to append one line of JSON for each request.
+        heavy: Make the answers about videos as large as genuine ones, to measure what they cost; they say the same.
 
     Raises:
         ImportError: trustme is not installed.
@@ -56,9 +57,12 @@ class FakeYouTube(Content):
         port: int = 0,
         clock: Callable[[], datetime] = _fixed_clock,
         log_file: str | Path | None = None,
+        *,
+        heavy: bool = False,
     ) -> None:
         super().__init__(clock)
         self._wanted_port = port
+        self._heavy = heavy
         self._plan = FaultPlan()
         self._log = RequestLog(Path(log_file) if log_file else None)
         self._certificates = Certificates()
@@ -78,7 +82,7 @@ class FakeYouTube(Content):
         if self._proxy is not None:
             msg = "this FakeYouTube is already running"
             raise RuntimeError(msg)
-        site = Site(self._catalogue, self._clock)
+        site = Site(self._catalogue, self._clock, heavy=self._heavy)
         self._proxy = ProxyServer(self._wanted_port, site, self._plan, self._log, self._certificates)
         self._folder = tempfile.TemporaryDirectory(prefix="fake-youtube-")
         self._certificates.write(Path(self.ca_file))

@@ -31,6 +31,7 @@ from ytworker_ytdlp.testing._trending import (
     hub_page,
 )
 from ytworker_ytdlp.testing._watch import watch_answer
+from ytworker_ytdlp.testing._weight import weigh_player, weigh_watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,8 @@ class Call:
 class Site:
     """Answers calls out of a catalogue."""
 
-    def __init__(self, catalogue: Catalogue, clock: Callable[[], datetime]) -> None:
+    def __init__(self, catalogue: Catalogue, clock: Callable[[], datetime], *, heavy: bool = False) -> None:
+        self._heavy = heavy
         self._catalogue = catalogue
         self._clock = clock
         self._api: dict[str, Callable[[Call], Answer]] = {
@@ -201,11 +203,18 @@ class Site:
         return as_json(search_page(self._catalogue, call.text("query"), call.text("params"), now))
 
     def _player(self, call: Call) -> Answer:
-        video = self._catalogue.video(call.text("videoId"))
-        return as_json(player_answer(video, self._clock(), web=call.client in _WEB_CLIENTS))
+        return as_json(self._played(call.text("videoId"), web=call.client in _WEB_CLIENTS))
 
     def _next(self, call: Call) -> Answer:
-        return as_json(watch_answer(self._catalogue.video(call.text("videoId"))))
+        return as_json(self._watched(call.text("videoId")))
+
+    def _played(self, video_id: str, *, web: bool) -> Json:
+        found = player_answer(self._catalogue.video(video_id), self._clock(), web=web)
+        return weigh_player(found) if self._heavy else found
+
+    def _watched(self, video_id: str) -> Json:
+        found = watch_answer(self._catalogue.video(video_id))
+        return weigh_watch(found) if self._heavy else found
 
     # --- web pages -----------------------------------------------------------------------------------------------
 
@@ -227,9 +236,8 @@ class Site:
         return self._video_page(call.parameters.get("v", ""))
 
     def _video_page(self, video_id: str) -> Answer:
-        video = self._catalogue.video(video_id)
-        player = player_answer(video, self._clock(), web=True)
-        return as_html(page(video.title if video else "", data=watch_answer(video), player=player))
+        video, player = self._catalogue.video(video_id), self._played(video_id, web=True)
+        return as_html(page(video.title if video else "", data=self._watched(video_id), player=player))
 
     # --- everything else -----------------------------------------------------------------------------------------
 
