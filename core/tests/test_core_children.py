@@ -939,3 +939,13 @@ def test_d1_a_worker_with_children_sits_out_a_full_disk_and_then_goes_on_by_itse
     done = service.run(concurrency=1, stopping=lambda: queue.counts()[TaskStatus.COMPLETED] == 2)
     assert (done, waits) == (2, [1.0])
     assert [queue.get(n).attempt for n in (1, 2)] == [1, 1]
+
+
+def test_a_process_that_ends_while_its_children_are_looked_for_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ytworker.engine.forkserver import children_of
+
+    def vanished(self: Path, pattern: str) -> Iterator[Path]:
+        raise FileNotFoundError(self, pattern)
+
+    monkeypatch.setattr(Path, "glob", vanished)
+    assert children_of(os.getpid()) == []

@@ -164,9 +164,10 @@ def adopt_orphans() -> None:
 def children_of(pid: int) -> list[int]:
     """Give the processes whose parent this one is, those that ended and were not buried included; Linux tells."""
     found: list[int] = []
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += map(int, file.read_text("ascii").split())
+    with contextlib.suppress(OSError):  # the process itself may end while its threads are listed
+        for file in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, file.read_text("ascii").split())
     return found
 
 
