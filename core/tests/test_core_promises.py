@@ -133,6 +133,7 @@ CLASSIFY = "@hookimpl\ndef classify_error(error):\n    return {}\n"
 NOT_ITS_OWN = {
     "it raises PluginUnavailableError": ("PluginUnavailableError('demo', 'missing', 'gone')", ""),
     "it raises StoreError": ("StoreError('full')", ""),
+    "it leaves unasked": ("Cancelled('enough')", ""),
     "it says unavailable": ("TaskError('x', error_class=ErrorClass.UNAVAILABLE)", ""),
     "it says store": ("TaskError('x', error_class=ErrorClass.STORE)", ""),
     "it classifies as unavailable": ("KeyError('x')", CLASSIFY.format("ErrorClass.UNAVAILABLE")),
@@ -152,22 +153,10 @@ def test_a_plugin_cannot_put_its_task_back_for_ever(
     extra: str,
     extended: bool,
 ) -> None:
-    imported = "from ytworker.errors import *"
+    imported = "from ytworker import Cancelled\nfrom ytworker.errors import *"
     zoo.worker("demo", f"seen.append(1)\nraise {raised}", imported=imported, extra="" if extended else extra)
     if extended:
         zoo.extension("words", extra)
-    service = make_service()
-    service.enqueue("demo", {})
-    run_to_the_end(service, queue, clock, "demo")
-    assert states(queue) == [("dead", 2)]
-    assert len(zoo.seen("demo_plugin")) == 2
-    assert [each.error.error_class for each in queue.attempts(1)] == [ErrorClass.BUG] * 2
-
-
-def test_q1_a_plugin_that_leaves_unasked_does_not_run_for_ever(
-    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
-) -> None:
-    zoo.worker("demo", "seen.append(1)\nraise Cancelled('enough')", imported="from ytworker import Cancelled")
     service = make_service()
     service.enqueue("demo", {})
     run_to_the_end(service, queue, clock, "demo")

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from ytworker.engine.attempt import Attempt
 from ytworker.engine.channel import Channel, LineTooLongError
@@ -20,7 +21,7 @@ from ytworker.engine.loading import Loading
 from ytworker.engine.member import Ended, Limits, Member
 from ytworker.engine.messages import Message, encode
 from ytworker.engine.sharing import AttemptDeps
-from ytworker.errors import StoreError
+from ytworker.errors import PluginsRefusedError, StoreError
 from ytworker.model import Claim, ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import PluginKind
 from ytworker.queue import Waker
@@ -218,17 +219,17 @@ class Crew:
             self._server.kill(member.pid)
 
     def _bury_all(self, endings: Iterable[tuple[int, int]]) -> None:
-        """Bury every child that has ended, also where the store refuses what one of them had still to say."""
-        failure: StoreError | None = None
+        """Bury every child that has ended before any failure is told: nobody tells of an ending twice."""
+        failures: list[Exception] = []
         for pid, code in endings:
             member = self._members.pop(pid)
-            try:
-                self._hear_out(member)
-            except StoreError as error:
-                failure = failure or error
-            self._bury(member, code)
-        if failure is not None:
-            raise failure
+            for step in (self._hear_out, partial(self._bury, code=code)):
+                try:
+                    step(member)
+                except (StoreError, PluginsRefusedError) as error:
+                    failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _hear_out(self, member: Member) -> None:
         if not member.channel.ended:

@@ -173,10 +173,8 @@ class CrewPoller(TaskPoller):
                     # What has ended is kept, and written down when that works again; what runs would only get stuck.
                     self._ended += worker.abandon("the queue could not be written")
                     self._hold_back(error)
-                except (
-                    ChildrenError,
-                    PluginsRefusedError,
-                ):  # its tasks go back with the lease; what has ended is written down before
+                except (ChildrenError, PluginsRefusedError):
+                    # Its tasks go back with the lease; what has ended is written down before.
                     worker.settle([*self._ended, *worker.collect()], 0)
                     raise
             worker.settle(self._ended, 0)

@@ -65,7 +65,7 @@ Decision = Retry | Defer | Release | Bury
 
 
 def clamp(retry_after: float, most: float = DAY) -> float:
-    """Bound what the far side asks of us to 1 s .. 24 h; nonsense (negative, NaN) becomes 1 s."""
+    """Bound what the far side asks of us to 1 s .. ``most`` (24 h); nonsense (negative, NaN) becomes 1 s."""
     return min(max(1.0, retry_after), most) if retry_after == retry_after else 1.0  # noqa: PLR0124 - NaN is not itself
 
 

@@ -95,6 +95,7 @@ class MessagePort:
             raise PermanentError(msg)
         answer = decode(self._exchange(line))
         if "stop" in answer:
+            self._answered_at = 0  # who goes on all the same and looks is told again
             raise Cancelled(answer["stop"])
         self._answered_at = self._clock()
         if "problems" in answer:
