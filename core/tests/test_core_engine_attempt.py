@@ -11,8 +11,8 @@ import pytest
 from plugin_helpers import ONE_ITEM, MakeService, Zoo
 from ytworker import ErrorClass, Item, Outcome, Task, TaskStatus
 from ytworker.engine import attempt as attempts
+from ytworker.engine.driving import as_item, drive
 from ytworker.engine.messages import decode, encode
-from ytworker.engine.runner import as_item, drive
 from ytworker.errors import StoreError
 from ytworker.model import SECOND, ErrorInfo, NewTask, to_datetime
 from ytworker.pacing import PACES

@@ -21,7 +21,8 @@ import packaging.requirements  # noqa: F401 - each child needs it to judge plugi
 from ytworker.engine.classify import clean
 from ytworker.engine.gate import may_begin
 from ytworker.engine.messages import Message, decode, encode, error_message, is_a
-from ytworker.engine.runner import Exchange, TaskRunner
+from ytworker.engine.port import Exchange
+from ytworker.engine.runner import TaskRunner
 from ytworker.model import ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import USABLE, PluginInfo, PluginKind, PluginState, Policy, discover
 from ytworker.plugins.registry import PluginRegistry

@@ -4,7 +4,8 @@ import sys
 from contextlib import redirect_stdout
 from typing import Protocol
 
-from ytworker.engine.runner import Exchange, TaskRunner
+from ytworker.engine.port import Exchange
+from ytworker.engine.runner import TaskRunner
 
 
 class Executor(Protocol):

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from ytworker.context import Context, Deferred
 from ytworker.engine.classify import ErrorClassifier
-from ytworker.engine.runner import as_item, drive, leave_of
+from ytworker.engine.driving import as_item, drive
+from ytworker.engine.runner import leave_of
 from ytworker.model import Doubted, ErrorClass, ErrorInfo, Item
 from ytworker.plugins.parameters import validate
 from ytworker.plugins.registry import PluginRegistry
