@@ -244,6 +244,39 @@ def test_a_description_knows_that_nobody_could_be_reached() -> None:
     assert describe(errors.OfflineError("no network")).offline
 
 
+NO_NETWORK = {
+    "no route": OSError(errno.ENETUNREACH, "Network is unreachable"),
+    "no interface": OSError(errno.ENETDOWN, "Network is down"),
+    "no server for names": socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+}
+
+
+@pytest.mark.parametrize("case", NO_NETWORK)
+def test_what_the_system_says_of_the_network_is_believed_also_from_a_client_that_wraps_it(case: str) -> None:
+    assert describe(NO_NETWORK[case]).offline
+    wrapped = urllib.error.URLError(NO_NETWORK[case])
+    assert describe(wrapped).offline
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(errno.ECONNREFUSED, "refused"),
+        OSError(errno.EHOSTUNREACH, "no route to host"),
+        socket.gaierror(socket.EAI_NONAME, "no such name"),
+        TimeoutError("slow"),
+    ],
+    ids=["refused", "one host", "one name", "slow"],
+)
+def test_one_host_that_cannot_be_reached_is_no_outage(error: OSError) -> None:
+    assert not describe(error).offline
+
+
+def test_a_class_that_the_plugin_names_is_no_outage_whatever_caused_it() -> None:
+    classifier = ErrorClassifier(lambda _error: ErrorClass.THROTTLED)
+    assert not classifier.describe(OSError(errno.ENETUNREACH, "x")).offline
+
+
 def test_an_error_without_words_is_named_by_its_type() -> None:
     assert describe(KeyError()).message == "builtins.KeyError"
 

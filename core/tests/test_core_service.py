@@ -45,7 +45,7 @@ def get_parameters():
 # error -> (state, attempts counted, seconds until run_at, class in dead list)
 TABLE: dict[str, tuple[str, str, int, float | None]] = {
     "transient": ("RetryableError('x')", "dead", 5, None),
-    "offline": ("OfflineError('x')", "scheduled", 1, None),
+    "offline": ("OfflineError('x')", "scheduled", 0, None),
     "resource": ("MemoryError('x')", "dead", 5, None),
     "bug": ("KeyError('x')", "dead", 2, None),
     "suspect": ("SuspectError('x')", "dead", 2, None),
@@ -100,6 +100,38 @@ def test_each_class_of_failure_ends_as_the_design_says(
         assert source.cooling_until is None
         assert (source.paused_by is not None) == (case == "config")
     assert list(service.items()) == []
+
+
+def test_an_outage_burns_no_attempt_and_whoever_is_there_tries_again_at_once(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    body = "context.budget('site').acquire()\nseen.append(1)\n"
+    zoo.worker("demo", body + "if params.get('ok'):\n    return []\nraise OfflineError('no network', source='site')")
+    service = make_service()
+    for _ in range(3):  # each of them asks: a rest after an outage spares nobody
+        task = service.scrape(service.check("demo", {}, max_attempts=1)).task
+        assert (task.state, task.attempt) == (TaskStatus.SCHEDULED, 0)
+        state = queue.source("site")
+        assert state.cooling_until is not None
+        assert 30 * SECOND <= state.cooling_until - clock() <= 90 * SECOND
+    assert len(zoo.seen("demo_plugin")) == 3
+    service.scrape(service.check("demo", {"ok": True}))
+    assert queue.source("site").cooling_until is None
+    assert {task.run_at for task in queue.tasks(TaskFilter(states=[TaskStatus.SCHEDULED]))} == {clock()}
+
+
+def test_after_an_outage_was_found_a_worker_asks_no_more_for_a_while(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue
+) -> None:
+    body = "context.budget('site').acquire()\nseen.append(1)\n"
+    zoo.worker("demo", body + "raise OfflineError('no network', source='site')")
+    service = make_service()
+    for _ in range(10):
+        service.enqueue("demo", {})
+    service.run(until_empty=True)
+    assert len(zoo.seen("demo_plugin")) == 1
+    assert [queue.get(number).attempt for number in range(1, 11)] == [0] * 10
+    assert sum(len(queue.attempts(number)) for number in range(1, 11)) == 1
 
 
 def test_strikes_make_a_cool_down_longer_and_a_success_forgives(

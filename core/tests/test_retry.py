@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -170,6 +171,13 @@ def test_retry_after_is_honoured_within_bounds(retry_after: float | None, error_
 
 def test_a_quota_that_is_used_up_at_the_beginning_of_the_longest_day_rests_for_all_of_it() -> None:
     assert decide(failure(ErrorClass.QUOTA, 24.9 * HOUR)).delay == 24.9 * HOUR
+
+
+@pytest.mark.parametrize("attempt", [1, 5, 99])
+def test_no_network_rests_the_source_for_about_a_minute_and_uses_no_attempt_up(attempt: int) -> None:
+    offline = replace(failure(ErrorClass.TRANSIENT), offline=True)
+    for draw, seconds in ((0.0, 30.0), (0.5, 60.0)):
+        assert decide(offline, attempt=attempt, max_attempts=1, draw=draw) == Defer(seconds, cool_down=True)
 
 
 def test_not_yet_waits_for_the_time_that_the_error_names() -> None:

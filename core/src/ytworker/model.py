@@ -102,7 +102,7 @@ class ErrorInfo:
         fingerprint: Equal for failures of one cause, so that a thousand of them are one group.
         retry_after: Seconds that the far side asked us to wait, or None.
         source: Whom the failure is about (the identity that cools down or pauses), or None.
-        offline: True when nobody could be reached at all: no network on this machine.
+        offline: True when nobody could be reached at all: no network on this machine, or no proxy.
     """
 
     error_class: ErrorClass
@@ -448,6 +448,11 @@ class SourceState:
     paused_by: str | None = field(default=None, repr=False)
 
     def bars(self, now: Microseconds, settings: str | None) -> bool:
-        """Tell whether nobody asks it now under these settings; without any, only pauses by hand count."""
+        """Tell whether nobody asks it now under these settings.
+
+        Without any, somebody sits in front of it who may have mended the cause: a pause for settings does not count
+        then, and neither does the rest after finding no network, which spares nobody but us.
+        """
         paused = self.paused_until is not None and self.paused_until > now and self.paused_by in {None, settings}
-        return paused or (self.cooling_until is not None and self.cooling_until > now)
+        overlooked = settings is None and self.error_class is ErrorClass.TRANSIENT
+        return paused or (self.cooling_until is not None and self.cooling_until > now and not overlooked)

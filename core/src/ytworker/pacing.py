@@ -73,7 +73,7 @@ class Ask:
         cost: How many requests follow; 0 if they were paid for when this was asked before.
         holder: Takes one of the places in flight; None to take none.
         settings: Digest of the settings in force: a pause for other settings does not count. None overlooks every
-            pause but one by hand.
+            pause but one by hand, and the rest of a source that was not reached.
     """
 
     source: str

@@ -125,7 +125,7 @@ class ErrorClassifier:
             fingerprint=_fingerprint(error, error_class, kind, message),
             retry_after=None if told is None else as_seconds(told.retry_after),
             source=None if told is None or told.source is None else str(told.source),
-            offline=told is not None and told.offline,
+            offline=told.offline if told is not None else error_class is ErrorClass.TRANSIENT and _is_offline(error),
         )
 
 
@@ -152,6 +152,16 @@ def _inner(error: BaseException) -> list[object]:
     inside = wrapped[1] if isinstance(wrapped, tuple) and len(wrapped) == len(("type", "value", "traceback")) else None
     members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     return [error.__cause__, _attribute(error, "reason"), inside, *members]
+
+
+def _is_offline(error: BaseException) -> bool:
+    """Tell whether this machine has no network, as far as the system says so; a host that is down is another matter."""
+    for cause in causes(error):
+        if isinstance(cause, socket.gaierror):
+            return cause.errno == socket.EAI_AGAIN  # no server for names answers
+        if isinstance(cause, OSError) and cause.errno in {errno.ENETUNREACH, errno.ENETDOWN}:
+            return True
+    return False
 
 
 def _by_evidence(chain: Iterable[BaseException]) -> ErrorClass:

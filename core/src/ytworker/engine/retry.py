@@ -23,7 +23,7 @@ BLOCKED_SECONDS = (6 * HOUR, 24 * HOUR, 72 * HOUR)
 PAUSED_SECONDS = HOUR
 """A paused source is tried once again after so long: the cause may lie outside the settings (a captive portal)."""
 OFFLINE_SECONDS = 60.0
-"""How long a task waits that found no network a second time; an outage must not burn the attempts of a backlog."""
+"""How long nobody asks, in the mean, where there was no network; an outage must not burn the attempts of a backlog."""
 
 Growth = Literal["exponential", "linear"]
 Jitter = Literal["full", "tenth", "none"]
@@ -145,8 +145,8 @@ class RetryStrategy:
             return Defer(HOUR if error.retry_after is None else min(max(1.0, error.retry_after), YEAR))
         if error_class in {ErrorClass.UNAVAILABLE, ErrorClass.STORE}:
             return Release()
-        if error.offline and attempt > 1:
-            return Defer(OFFLINE_SECONDS * (0.5 + random()))
+        if error.offline:
+            return Defer(OFFLINE_SECONDS * (0.5 + random()), cool_down=True)
         if self.should_retry(error_class, attempt, max_attempts):
             return Retry(self._delay(error, attempt, random))
         return Bury()

@@ -17,7 +17,7 @@ from ytworker.queue.sqlite import events, items, sources
 from ytworker.queue.sqlite.counters import count
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.enqueueing import enqueue_tasks, texts_of
-from ytworker.queue.sqlite.failures import add_error
+from ytworker.queue.sqlite.failures import add_error, trim_errors
 from ytworker.queue.sqlite.schema import FLAG_ERRORS, FLAG_ITEMS, FLAG_RUN, OUTCOME_CODES, READY_KEYS
 
 _FENCE = "id = ? AND status = 1 AND owner = ? AND fence = ?"
@@ -168,6 +168,7 @@ def _put_off(database: Database, ending: Deferral, now: Microseconds) -> bool:
     database.rings = True
     if ending.error is not None:
         _remember(database, claim, ending.error, ending.plugin_version, now)
+        trim_errors(database, claim.task.id, claim.task.attempt)
     database.change(_WAITS, (claim.task.id, ending.reason, ending.source))
     if ending.cool_down is not None:
         sources.cool_down(database, ending.cool_down)

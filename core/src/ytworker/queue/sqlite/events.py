@@ -9,12 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from ytworker.model import Claim, Microseconds, Outcome
+from ytworker.queue.history import EVENTS_AT_LEAST, UNCOUNTED
 from ytworker.queue.records import Event
 from ytworker.queue.sqlite.database import Database
 from ytworker.queue.sqlite.schema import OUTCOMES
 
 _NEXT = "(SELECT coalesce(max(no), 0) + 1 FROM event WHERE task = ?1)"
 _ADD = f"INSERT INTO event (task, no, at, kind, worker, attempt, note) VALUES (?1, {_NEXT}, ?2, ?3, ?4, ?5, ?6)"
+# A claim that led to nothing, and what followed it, from the middle of a long history.
+_OLDEST_SPARE = f"""
+SELECT min(one.no) FROM event one JOIN event next ON next.task = one.task AND next.no = one.no + 1
+ WHERE one.task = ?1 AND one.no > {EVENTS_AT_LEAST} AND one.kind = 'claimed' AND next.kind IN {UNCOUNTED}
+"""
+_TRIM = f"""
+DELETE FROM event WHERE task = ?1 AND no - ({_OLDEST_SPARE}) IN (0, 1)
+   AND (SELECT count(*) FROM event WHERE task = ?1) > {2 * EVENTS_AT_LEAST}
+"""
 _CREATED = "SELECT created_at FROM body WHERE id = ?"
 _LIST = "SELECT at, kind, worker, attempt, note FROM event WHERE task = ? ORDER BY no"
 _ROW = """
@@ -67,6 +77,8 @@ def record(
         database.change(_ADD, (task_id, ends.claimed_at, "claimed", worker_id, ends.number, None))
     by_worker = worker_id if kind in _BY_WORKERS else None
     database.change(_ADD, (task_id, now, kind, by_worker, attempts, note))
+    if kind in UNCOUNTED:
+        database.change(_TRIM, (task_id,))
 
 
 _BY_WORKERS = frozenset({"retried", "deferred", "returned", "rescued", "died"})

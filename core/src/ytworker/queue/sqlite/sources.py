@@ -31,6 +31,10 @@ _FORGET_COOLING = """
 UPDATE source_rest SET strikes = 0, cooling_until = NULL, reason = NULL, class = NULL
  WHERE name = ?1 AND coalesce(cooling_until, 0) <= ?2
 """
+_REACH = """
+UPDATE source_rest SET strikes = 0, cooling_until = NULL, reason = NULL, class = NULL
+ WHERE name = ?1 AND class = 'transient'
+"""
 _UNPAUSE = """
 UPDATE source_rest SET paused_until = NULL, pause_reason = NULL, paused_by = NULL
  WHERE name = ?1 AND paused_by IS NOT NULL AND paused_by = coalesce(?2, paused_by)
@@ -67,9 +71,12 @@ def cool_down(database: Database, change: CoolDown) -> None:
 def forgive(database: Database, names: Collection[str], settings: str | None, now: Microseconds) -> None:
     """Forget the strikes of sources that answered well, and the pause for the settings under which they did.
 
-    A cool-down that is running stays: the attempt got its answers before another one started it.
+    A cool-down that is running stays: the attempt got its answers before another one started it. Only the rest of a
+    source that was not reached ends, and with it the wait of its tasks: now it was.
     """
     for name in names:
+        if database.change(_REACH, (name,)):
+            _wake(database, name, now)
         database.change(_FORGET_COOLING, (name, now))
         unpause(database, name, now, settings)
 

@@ -19,6 +19,7 @@ from ytworker.queue import (
     Settled,
     encode_json,
 )
+from ytworker.queue.history import HISTORY_END
 from ytworker.testing.memory.claims import claim
 from ytworker.testing.memory.items import keep_apart, store_items
 from ytworker.testing.memory.sources import cool_down, forgive
@@ -130,7 +131,7 @@ def _fail(transaction: Transaction, task: StoredTask, ending: Failure) -> None:
 
 def _defer(transaction: Transaction, task: StoredTask, ending: Deferral) -> None:
     if ending.error is not None:
-        task = _add_error(transaction, task, ending.claim, ending.error, ending.plugin_version)
+        task = _trim_errors(_add_error(transaction, task, ending.claim, ending.error, ending.plugin_version))
     let_wait(
         transaction,
         replace(task, attempt=task.attempt - 1, reason=ending.reason, source=ending.source),
@@ -173,3 +174,12 @@ def _add_error(
         plugin_version=plugin_version,
     )
     return replace(task, errors=(*task.errors, attempt))
+
+
+def _trim_errors(task: StoredTask) -> StoredTask:
+    """Keep the first and the last failures of an attempt that is put off again and again."""
+    of_this = [error for error in task.errors if error.number == task.attempt]
+    if len(of_this) <= 2 * HISTORY_END:
+        return task
+    spare = of_this[HISTORY_END]
+    return replace(task, errors=tuple(error for error in task.errors if error is not spare))

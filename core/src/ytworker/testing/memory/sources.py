@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from ytworker.model import Microseconds, SourceState, TaskStatus
+from ytworker.model import ErrorClass, Microseconds, SourceState, TaskStatus
 from ytworker.queue import CoolDown
 from ytworker.testing.memory.states import save
 from ytworker.testing.memory.store import Transaction
@@ -31,13 +31,17 @@ def cool_down(transaction: Transaction, change: CoolDown) -> None:
 def forgive(transaction: Transaction, names: Collection[str], settings: str | None) -> None:
     """Forget the strikes of sources that answered well, and the pause for these settings, or for any.
 
-    A cool-down that is running stays.
+    A cool-down that is running stays, but for the rest of a source that was not reached: now it was.
     """
     sources = transaction.store.sources
     for name in names:
-        if name in sources and (sources[name].cooling_until or 0) <= transaction.now:
-            state = replace(sources[name], strikes=0, cooling_until=None, reason=None, error_class=None)
-            transaction.put(sources, name, state)
+        state = sources.get(name, SourceState(name=name))
+        unreached = state.error_class is ErrorClass.TRANSIENT
+        if name in sources and (unreached or (state.cooling_until or 0) <= transaction.now):
+            free = replace(state, strikes=0, cooling_until=None, reason=None, error_class=None)
+            transaction.put(sources, name, free)
+        if unreached:
+            _wake(transaction, name)
         unpause(transaction, name, settings)
 
 

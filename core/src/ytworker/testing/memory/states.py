@@ -6,6 +6,7 @@ from typing import Any
 
 from ytworker.model import Claim, Microseconds, Outcome, Task, TaskStatus, UniqueWhile
 from ytworker.queue import Event
+from ytworker.queue.history import EVENTS_AT_LEAST, UNCOUNTED
 from ytworker.testing.memory.store import StoredTask, Transaction
 
 WAITING = frozenset({TaskStatus.QUEUED, TaskStatus.SCHEDULED})
@@ -26,7 +27,7 @@ def save(
         happened = Event(
             task_id=task.id, at=transaction.now, kind=event, worker_id=worker_id, attempt=task.attempt, note=note
         )
-        task = replace(task, events=(*task.events, happened))
+        task = replace(task, events=_trimmed((*task.events, happened)))
     store = transaction.store
     transaction.put(store.tasks, task.id, task)
     if task.state not in WAITING:
@@ -97,6 +98,23 @@ def end(
         progress=None,
     )
     save(transaction, task, event, worker_id=worker_id, note=note)
+
+
+def _trimmed(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """Take a claim that led to nothing out of the middle of a long history."""
+    changes = events[1:]  # the first tells that the task was enqueued
+    if events[-1].kind not in UNCOUNTED or len(changes) <= 2 * EVENTS_AT_LEAST:
+        return events
+    pairs = zip(range(1, len(events)), events[1:], events[2:], strict=False)
+    spare = next(
+        (
+            place
+            for place, one, following in pairs
+            if place > EVENTS_AT_LEAST and one.kind == "claimed" and following.kind in UNCOUNTED
+        ),
+        None,
+    )
+    return events if spare is None else (*events[:spare], *events[spare + 2 :])
 
 
 def view(task: StoredTask) -> Task:

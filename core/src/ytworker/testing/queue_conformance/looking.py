@@ -1,6 +1,7 @@
 """What can be seen: tasks by id and by filter, counts, moments and the events of a task."""
 # ruff: noqa: D102, S101 - tests: their names say what they show
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from ytworker.errors import TaskNotFoundError
 from ytworker.model import Claim, ErrorClass, ErrorInfo, OnConflict, Outcome, TaskStatus
 from ytworker.queue import Event, Requeued, Return, TaskFilter, TaskQueue
+from ytworker.queue.history import HISTORY_END
 from ytworker.testing.clock import FakeClock
 from ytworker.testing.queue_conformance.base import (
     ENDED,
@@ -199,6 +201,22 @@ class EventTests(Suite):
             ("died", "transient", 2),
         ]
         assert {event.worker_id for event in endings} == {worker}
+
+    def test_a_history_of_deferrals_keeps_its_beginning_and_its_end(
+        self, queue: TaskQueue, worker: int, clock: FakeClock
+    ) -> None:
+        (number,) = put(queue, new())
+        queue.fail(take_one(queue, worker), FAILURE, retry_at=clock())
+        for turn in range(3 * HISTORY_END):
+            error = replace(FAILURE, message=f"not reached {turn}")
+            queue.defer(take_one(queue, worker), clock(), f"waits {turn}", error=error)
+        numbers = [*range(HISTORY_END), *range(2 * HISTORY_END, 3 * HISTORY_END)]
+        told = [(each.number, each.error.message) for each in queue.attempts(number)]
+        assert told == [(1, FAILURE.message), *((2, f"not reached {turn}") for turn in numbers)]
+        changes = queue.events(number)[1:]  # after the first, which tells that it was enqueued
+        assert [event.kind for event in changes] == ["claimed", "retried", *["claimed", "deferred"] * 99]
+        notes = [event.note for event in changes if event.kind == "deferred"]
+        assert notes == [f"waits {turn}" for turn in [*range(49), *range(100, 150)]]
 
     def test_an_outcome_is_told_as_it_was_kept(self, queue: TaskQueue, worker: int) -> None:
         (number,) = put(queue)

@@ -77,6 +77,12 @@ class SourceTests(Suite):
         assert (state.cooling_until, state.strikes) == (later(clock, 1200), 3)
         assert state.error_class is ErrorClass.BLOCKED
 
+    def test_whoever_reaches_a_source_ends_its_rest_after_an_outage(self, queue: TaskQueue, clock: FakeClock) -> None:
+        waiting = cool_down(queue, until=later(clock, 60), strikes=3, error_class=ErrorClass.TRANSIENT)
+        succeed(queue, "youtube")
+        assert queue.source("youtube") == SourceState(name="youtube")
+        assert queue.get(waiting).run_at == clock()
+
     def test_a_pause_remembers_the_settings_that_it_is_for(self, queue: TaskQueue) -> None:
         pause(queue, until=5)
         assert queue.source("youtube") == SourceState(
