@@ -42,7 +42,9 @@ def make_service(queue: SQLiteQueue, clock: FakeClock) -> MakeService:
     """Makes services on the test's queue and clock, with the plugins that are installed by then."""
 
     def make(policy: Policy | None = None, **flags: Any) -> Service:
-        return Service(queue, PluginRegistry(policy), load_settings(flags), clock=clock, sleep=clock.sleep)
+        return Service(
+            queue, PluginRegistry(policy), load_settings(flags), clock=clock, sleep=clock.sleep, steady=clock.steady
+        )
 
     return make
 

@@ -455,11 +455,11 @@ def test_the_queue_is_asked_once_a_second_at_most(
 def test_a_clock_that_is_set_back_does_not_silence_the_question(
     zoo: Zoo, make_service: MakeService, clock: FakeClock
 ) -> None:
-    body = "hooks[1](-3600)\nhooks[0](context.task.id)\nseen.append(context.cancelled)\nreturn []"
+    body = "hooks[1](-3600)\nhooks[0](context.task.id)\ncontext.sleep(1)\nseen.append(context.cancelled)\nreturn []"
     module = zoo.worker("demo", body, extra="hooks = []")
     service = make_service()
     service.enqueue("demo", {})
-    hook(module, lambda task_id: service.cancel([task_id]), clock.advance)
+    hook(module, lambda task_id: service.cancel([task_id]), clock.set)
     service.run(until_empty=True)
     assert zoo.seen(module) == [True]
 

@@ -292,6 +292,7 @@ class TaskResult:
         requests: How many requests the attempt was allowed to make.
         apart: The items that are doubted one by one, with the reason of each.
         sights: What it saw and went through, for metrics.
+        lasted: How long it took, by a clock that nobody sets; None where only the queue's moments tell.
     """
 
     success: bool
@@ -309,6 +310,13 @@ class TaskResult:
     requests: int = 0
     apart: tuple["Doubted", ...] = ()
     sights: Sights = NO_SIGHTS
+    lasted: Microseconds | None = None
+
+    def took(self, claim: Claim, now: Microseconds) -> Microseconds | None:
+        """Say how long the attempt took, or None where nobody knows when it began."""
+        if self.lasted is not None or claim.task.started_at is None:
+            return self.lasted
+        return max(0, now - claim.task.started_at)
 
     @property
     def outcome(self) -> Outcome:

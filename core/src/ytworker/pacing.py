@@ -13,6 +13,8 @@ from ytworker.model import SECOND, Claim, Microseconds, SourceState, to_datetime
 HOUR: Microseconds = 3600 * SECOND
 PLACE_SECONDS = 0.25
 """How soon whoever found no place in flight looks for one again."""
+MAX_UNITS = 2**53
+"""What is counted goes to so many at the most: beyond it JSON loses digits, and nobody counts so far."""
 STEP_BACK: Microseconds = SECOND
 """A clock that is behind by less has been read by two processes; by more, it was set back."""
 
@@ -72,6 +74,7 @@ class Ask:
         pace: How often it may be.
         cost: How many requests follow; 0 if they were paid for when this was asked before.
         holder: Takes one of the places in flight; None to take none.
+        patience: The longest wait that is worth paying for, in microseconds; None is any.
         settings: Digest of the settings in force: a pause for other settings does not count. None overlooks every
             pause but one by hand, and the rest of a source that was not reached.
     """
@@ -80,7 +83,12 @@ class Ask:
     pace: Pace
     cost: int = 1
     holder: Claim | None = None
+    patience: Microseconds | None = None
     settings: str | None = None
+
+    def finds_far(self, wait: Microseconds) -> bool:
+        """Tell whether a wait is longer than the patience."""
+        return self.patience is not None and wait > self.patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +99,13 @@ class Admission:
         wait: How long to wait, and then to ask again with a cost of 0; 0 is to go ahead.
         barred: Why nobody asks this source now, and nothing was paid; None where it may be asked.
         crowded: Whether the wait is for a place in flight.
+        far: Whether the wait is longer than the patience. Nothing was paid then.
     """
 
     wait: Microseconds = 0
     barred: SourceState | None = None
     crowded: bool = False
+    far: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +118,7 @@ class Quota:
         zone: The time zone at whose midnight they are there anew.
 
     Raises:
-        ValueError: The zone is not known here.
+        ValueError: The zone is not known here, or the limit is no number that makes sense.
     """
 
     bucket: str
@@ -116,6 +126,9 @@ class Quota:
     zone: str
 
     def __post_init__(self) -> None:
+        if not 0 <= self.limit <= MAX_UNITS:
+            msg = f"a quota has 0 to {MAX_UNITS} units a day, not {self.limit}; look at the limit of {self.bucket!r}"
+            raise ValueError(msg)
         try:
             ZoneInfo(self.zone)
         except (ValueError, OSError, LookupError):

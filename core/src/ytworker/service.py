@@ -74,6 +74,7 @@ class Service(Tending):
         settings: The settings.
         clock: Integer UTC microseconds.
         sleep: How to wait.
+        steady: Microseconds of a clock that nobody sets; by default ``clock`` where that is given, else the system's.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class Service(Tending):
         *,
         clock: Callable[[], Microseconds] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        steady: Callable[[], Microseconds] | None = None,
     ) -> None:
         super().__init__(queue, clock or (lambda: time.time_ns() // 1000))
+        self._steady = steady or clock or (lambda: time.monotonic_ns() // 1000)
         self.registry = registry
         self.settings = settings
         self._sleep = sleep
@@ -167,6 +170,7 @@ class Service(Tending):
             registry=self.registry,
             sections=self.settings.values.plugins,
             clock=self._clock,
+            steady=self._steady,
             sleep=self._sleep,
             check=self.checked,
             lease_seconds=self.settings.values.lease_seconds,
@@ -199,7 +203,7 @@ class Service(Tending):
         """
         self.queue.rescue()  # whoever only ever scrapes by hand has no worker that would
         patient = True
-        with self.worker_factory().create(observe=observe, ignore_pauses=True) as worker:
+        with self.worker_factory().create(observe=observe, patient=True, ignore_pauses=True) as worker:
             claim: Claim | Enqueued | None = self.queue.enqueue_and_claim(task, worker.id)
             while isinstance(claim, Claim):
                 result = worker.process_task(claim)
@@ -273,7 +277,7 @@ class Service(Tending):
         }
         factory = self.worker_factory()
         if concurrency is None:
-            worker = factory.create(strategy=order, types=types)
+            worker = factory.create(strategy=order, types=types, draining=stopping)
             poller = TaskPoller(worker=worker, types=worker.types, **shared)
         else:
             crew = factory.create_crew(
@@ -283,6 +287,7 @@ class Service(Tending):
                 strategy=order,
                 types=types,
                 strict=values.strict_plugins,
+                draining=stopping,
             )
             poller = CrewPoller(worker=crew, types=crew.types, releasing=releasing, **shared)
         poller.waker = self._waker()

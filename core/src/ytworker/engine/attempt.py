@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ytworker.engine.budgets import Granted, Refused
+from ytworker.engine.asking import TOLD_SECONDS, Asking
 from ytworker.engine.messages import LAST_WORDS, Message, decode, encode, error_of
 from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.sighting import Lookout
@@ -22,7 +22,6 @@ from ytworker.model import (
     Origin,
     TaskResult,
 )
-from ytworker.pacing import Quota
 from ytworker.redaction import redact
 
 MAX_ITEMS = 10_000
@@ -31,11 +30,8 @@ MAX_CHECKPOINT_BYTES = 1 << 20
 MAX_FOLLOW_UPS = 1_000
 _PROGRESS_INTERVAL: Microseconds = SECOND
 _HOLDS_INTERVAL: Microseconds = SECOND
-PLACE_PATIENCE: Microseconds = 600 * SECOND
-"""After so long without a place in flight a task is put off: two that wait for each other's would do so for ever."""
-_PLACE_PAUSE: Microseconds = 10 * SECOND
-TOLD_SECONDS = 5.0
-"""A wait for the pace that is at least as long is shown to whoever watches: others may have used up the hour."""
+LONGEST_REST = 86_400.0
+"""Seconds; a plugin may want to sleep for a number that no clock can hold."""
 
 
 class Attempt:
@@ -56,25 +52,25 @@ class Attempt:
         self._stored = 0
         self._follow_ups: list[NewTask] = []
         self._asked_for = 0
-        self._requests = 0
-        self._waits_for: str | None = None
-        self._crowded_since: Microseconds | None = None
         self._shown: tuple[int, int | None] = (0, None)
         self._suspect: str | None = None
         self._progress_at: Microseconds = 0
         self._told_to_stop = False
         self._lost = False
         self._too_much = False
-        self._asked_at: Microseconds = deps.clock()  # it was claimed just now
-        self._sources: set[str] = set()
+        self._asked_at: Microseconds = deps.steady()  # it was claimed just now
+        self._began_at: Microseconds = 0
+        self._rests_until: Microseconds = 0
         self._lookout = Lookout()
+        self._asking = Asking(claim, deps, self._lookout)
         self.result: TaskResult | None = None
         self.store_error: StoreError | None = None
         self.begin()
 
     def begin(self) -> None:
         """Start the clock of the deadline, for an attempt that did not run at once."""
-        self._deadline = self._deps.clock() + round(self._claim.task.timeout_seconds * SECOND)
+        self._began_at = self._deps.steady()
+        self._deadline = self._began_at + round(self._claim.task.timeout_seconds * SECOND)
 
     @property
     def claim(self) -> Claim:
@@ -91,6 +87,11 @@ class Attempt:
         """Whether somebody took the task away; asks the queue, but not more than once a second."""
         return self._has_lost()
 
+    @property
+    def rests(self) -> bool:
+        """Whether it only waits, for its turn or because its plugin wants to: nothing is lost when it goes back."""
+        return self._deps.steady() < self._rests_until
+
     def fail(self, error: ErrorInfo | None = None) -> None:
         """End an attempt whose process will not answer any more; without an error it is past its deadline."""
         self._end(TaskResult(success=False, error=error or self._late(), earlier=self._stored))
@@ -102,7 +103,9 @@ class Attempt:
     def exchange(self, line: str) -> str:
         """Answer one message of the child."""
         message = decode(line)
-        self._deps.beat(max(float(message.get("sleep", 0.0)), self.seconds_left))
+        sleep = float(message.get("sleep", 0.0))
+        self._deps.beat(max(sleep, self.seconds_left))
+        self._rest(sleep if sleep >= TOLD_SECONDS else 0.0)
         handler = self._handlers[message["kind"]]
         try:
             if "progress" in message:
@@ -121,7 +124,7 @@ class Attempt:
     @property
     def seconds_left(self) -> float:
         """How long the attempt may still take; negative when it is late."""
-        return (self._deadline - self._deps.clock()) / SECOND
+        return (self._deadline - self._deps.steady()) / SECOND
 
     def _need(self, message: Message) -> Message:
         sections = {name: dict(self._deps.sections.get(name, {})) for name in message["sections"]}
@@ -163,6 +166,7 @@ class Attempt:
         )
         self._stored += len(self._items)
         self._items, self._apart, self._bytes, self._follow_ups = [], [], 0, []
+        self._asking.saved()
         return {}
 
     def _show(self, done: int, total: int | None, note: str | None, *, last: bool) -> None:
@@ -170,69 +174,28 @@ class Attempt:
         self._shown = done, total
         if self._deps.observe is not None:
             self._deps.observe(done, total, note)
-        now = self._deps.clock()
+        now = self._deps.steady()
         if not last and now - self._progress_at >= _PROGRESS_INTERVAL:  # the end is told by the task's ending
             self._progress_at = now
             self._deps.queue.progress(self._claim, done, total, note)
 
-    def _acquire(self, message: Message) -> Message:
-        stop = self._stop()
-        if stop:
-            return stop
-        source, cost = str(message["source"]), int(message["cost"])
-        holder = self._claim if message["hold"] else None
-        price = 0 if message["paid"] else cost
-        answer = self._deps.budgets.acquire(source, price, self._deps.settings_digest, holder)
-        if isinstance(answer, Granted) and answer.crowded:
-            answer = self._patience(source, answer)
-        if isinstance(answer, Refused):
-            return self._refuse(source, answer)
-        if not answer.wait:
-            self._crowded_since = None
-            self._sources.add(source)
-            self._requests += cost
-        if answer.wait >= TOLD_SECONDS and self._deps.observe is not None:
-            self._deps.observe(*self._shown, f"waits {answer.wait:.0f} s for its turn")
-        # The deadline is there for scrapes that hang. Waiting for our own pace is none of that, and takes no time.
-        self._deadline += self._lookout.wait(source, answer.wait)
-        return {"wait": answer.wait, "deadline": self._deadline}
-
-    def _patience(self, source: str, answer: Granted) -> Granted | Refused:
-        now = self._deps.clock()
-        self._crowded_since = now if self._crowded_since is None else self._crowded_since
-        if now - self._crowded_since < PLACE_PATIENCE:
+    def _ask(self, message: Message) -> Message:
+        """Answer what concerns a source; whoever wants something of one is told first if it should stop."""
+        stop = self._stop() if message["kind"] in {"acquire", "reserve"} else {}
+        answer = stop or self._asking.answer(message)
+        self._told_to_stop = self._told_to_stop or "stop" in answer
+        if "wait" not in answer:
             return answer
-        return Refused(
-            now + _PLACE_PAUSE, f"{source}: all its places in flight were taken for {PLACE_PATIENCE // SECOND} s"
-        )
+        if answer["wait"] >= TOLD_SECONDS and self._deps.observe is not None:
+            self._deps.observe(*self._shown, f"waits {answer['wait']:.0f} s for its turn")
+        self._rest(answer["wait"])
+        # The deadline is there for scrapes that hang. Waiting for our own pace is none of that, and takes no time.
+        self._deadline += round(answer["wait"] * SECOND)
+        self._deps.beat(self.seconds_left)
+        return {**answer, "left": self.seconds_left}
 
-    def _leave(self, message: Message) -> Message:
-        self._deps.queue.leave(str(message["source"]), self._claim)
-        return {}
-
-    def _hesitate(self, message: Message) -> Message:
-        self._deps.budgets.hesitate(str(message["source"]), self._claim)
-        return {}
-
-    def _reserve(self, message: Message) -> Message:
-        stop = self._stop()
-        if stop:
-            return stop
-        source = str(message["source"])
-        answer = self._deps.budgets.reserve(source, _quota(message), int(message["cost"]), self._deps.settings_digest)
-        return self._refuse(source, answer) if isinstance(answer, Refused) else {"left": answer.units}
-
-    def _left(self, message: Message) -> Message:
-        quota = _quota(message)
-        return {"left": max(0, quota.limit - self._deps.queue.quota_used(str(message["source"]), quota))}
-
-    def _exhaust(self, message: Message) -> Message:
-        self._deps.queue.exhaust(str(message["source"]), _quota(message))
-        return {}
-
-    def _refuse(self, source: str, answer: Refused) -> Message:
-        self._waits_for = source
-        return {"until": answer.until, "reason": answer.reason}
+    def _rest(self, seconds: float) -> None:
+        self._rests_until = self._deps.steady() + round(min(seconds, LONGEST_REST) * SECOND)
 
     def _enqueue(self, message: Message) -> Message:
         self._asked_for += 1
@@ -276,9 +239,8 @@ class Attempt:
 
     def _has_lost(self) -> bool:
         """Tell whether somebody took the task away; the queue is asked once a second, a loss is for good."""
-        now = self._deps.clock()
-        # A scrape may ask in a tight loop. A clock that was set back must not silence the question.
-        if not self._lost and not 0 <= now - self._asked_at < _HOLDS_INTERVAL:
+        now = self._deps.steady()
+        if not self._lost and now - self._asked_at >= _HOLDS_INTERVAL:  # a scrape may ask in a tight loop
             self._asked_at = now
             self._lost = not self._deps.queue.holds(self._claim)
         return self._lost
@@ -311,12 +273,14 @@ class Attempt:
             return self._end(TaskResult(success=False, error=_left_unasked(), earlier=self._stored))
         until, reason = message["until"], _without_secrets(message["reason"])
         result = TaskResult(success=False, deferred_until=until, reason=reason, earlier=self._stored)
-        return self._end(replace(result, waits_for=self._waits_for))
+        return self._end(replace(result, waits_for=self._asking.waits_for))
 
     def _end(self, result: TaskResult) -> Message:
         version, digest = self._deps.version_of(self._claim.task.type), self._deps.settings_digest
         shared: dict[str, Any] = {"settings_digest": digest, "plugin_version": version, "sights": self._lookout.tell()}
-        self.result = replace(result, sources=frozenset(self._sources), requests=self._requests, **shared)
+        lasted = self._deps.steady() - self._began_at
+        asked: dict[str, Any] = {"sources": frozenset(self._asking.sources), "requests": self._asking.requests}
+        self.result = replace(result, lasted=lasted, **asked, **shared)
         return {}
 
     def _late(self) -> ErrorInfo:
@@ -332,12 +296,7 @@ class Attempt:
         "need": _need,
         "items": _take,
         "checkpoint": _checkpoint,
-        "acquire": _acquire,
-        "leave": _leave,
-        "hesitate": _hesitate,
-        "reserve": _reserve,
-        "left": _left,
-        "exhaust": _exhaust,
+        **dict.fromkeys(Asking.handlers, _ask),
         "enqueue": _enqueue,
         "suspect": _doubt,
         "poll": _poll,
@@ -354,10 +313,6 @@ def _left_unasked() -> ErrorInfo:
         message="scrape() raised Cancelled, but nobody asked it to stop; context.defer(until, reason) puts a task off",
         fingerprint="left-unasked",
     )
-
-
-def _quota(message: Message) -> Quota:
-    return Quota(str(message["bucket"]), int(message["limit"]), str(message["zone"]))
 
 
 def _without_secrets(text: str | None) -> str | None:

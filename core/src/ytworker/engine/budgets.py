@@ -14,10 +14,12 @@ class Granted:
     Attributes:
         wait: Seconds.
         crowded: Whether the wait is for a place in flight.
+        far: Whether it is longer than the patience of whoever asked. Nothing is paid then.
     """
 
     wait: float = 0.0
     crowded: bool = False
+    far: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,14 @@ class Budgets:
     pace: Pace = field(default_factory=Pace)
     ignore_pauses: bool = False
 
-    def acquire(self, source: str, cost: int, settings_digest: str, holder: Claim | None = None) -> Granted | Refused:
+    def acquire(
+        self,
+        source: str,
+        cost: int,
+        settings_digest: str,
+        holder: Claim | None = None,
+        patience: float | None = None,
+    ) -> Granted | Refused:
         """Ask to use a source ``cost`` times.
 
         Args:
@@ -60,12 +69,15 @@ class Budgets:
             cost: How many requests follow; 0 if they are paid for.
             settings_digest: Digest of the settings in force; a pause under other settings does not count.
             holder: Takes a place in flight, or nobody does.
+            patience: Seconds; a turn that is farther off is not paid for. None waits for any.
         """
         settings = self._settings(settings_digest)
-        admission = self.queue.admit(Ask(source=source, pace=self.pace, cost=cost, holder=holder, settings=settings))
+        most = None if patience is None else round(patience * SECOND)
+        ask = Ask(source=source, pace=self.pace, cost=cost, holder=holder, patience=most, settings=settings)
+        admission = self.queue.admit(ask)
         if admission.barred is not None:
             return self._refusal(admission.barred, settings)
-        return Granted(admission.wait / SECOND, admission.crowded)
+        return Granted(admission.wait / SECOND, admission.crowded, admission.far)
 
     def hesitate(self, source: str, holder: Claim) -> None:
         """Let nobody else ask a source that may have refused this attempt; with one place nobody could anyway."""

@@ -116,9 +116,12 @@ class Crew:
                 self._watch(share.member)
 
     def recall(self) -> list[Ended]:
-        """Take back what was handed ahead and has not begun."""
+        """Take back what was handed ahead and has not begun, and what only waits: that might go on for long."""
         for member in self._members.values():
             self._take_back(member)
+            if member.running is not None and member.running.rests:
+                self._give_back(member.let_go())
+                self._kill(member)
         return self.collect()
 
     def abandon(self, reason: str) -> list[Ended]:

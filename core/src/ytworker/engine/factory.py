@@ -31,6 +31,7 @@ class WorkerFactory:
         registry: The plugins.
         sections: The raw settings sections of plugins.
         clock: Integer UTC microseconds.
+        steady: Microseconds of a clock that nobody sets, for deadlines and durations.
         sleep: How to wait inside an attempt.
         check: Validates follow-up tasks.
         lease_seconds: How long a silent worker keeps its tasks.
@@ -43,6 +44,7 @@ class WorkerFactory:
     registry: PluginRegistry
     sections: Sections = field(repr=False)
     clock: Clock
+    steady: Clock
     sleep: Callable[[float], None]
     check: Checker
     lease_seconds: float = 60.0
@@ -57,6 +59,8 @@ class WorkerFactory:
         types: Sequence[str] = (),
         observe: Observer | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        draining: Callable[[], bool] = lambda: False,
+        patient: bool = False,
         ignore_pauses: bool = False,
     ) -> PluginWorker:
         """Make a worker that runs plugins in this process.
@@ -66,9 +70,13 @@ class WorkerFactory:
             types: The task types that it claims; empty for all that can be loaded.
             observe: Sees the progress of each task.
             stopping: Tells whether it gives its task back.
+            draining: Tells whether it gives its task back as soon as that has to wait.
+            patient: Let a task wait for its turn, however far off that is.
             ignore_pauses: Ask paused sources all the same.
         """
-        attempts = replace(self._attempts(ignore_pauses), observe=observe, stopping=stopping)
+        attempts = replace(
+            self._attempts(ignore_pauses), observe=observe, stopping=stopping, draining=draining, patient=patient
+        )
         executor = InlineExecutor(TaskRunner(self.registry, self.sleep, self.clock))
         return PluginWorker(self._deps(strategy, types), executor, attempts)
 
@@ -81,6 +89,7 @@ class WorkerFactory:
         strategy: ClaimingStrategy = LIFOStrategy,
         types: Sequence[str] = (),
         strict: bool = False,
+        draining: Callable[[], bool] = lambda: False,
     ) -> CrewWorker:
         """Make a worker whose plugins run in child processes; this process imports none of them.
 
@@ -91,8 +100,9 @@ class WorkerFactory:
             strategy: In which order it claims.
             types: The task types that it claims; empty for all that can be loaded.
             strict: Whether to stop rather than go on without a plugin that ends children while it is loaded.
+            draining: Tells whether a task goes back as soon as it has to wait.
         """
-        attempts = self._attempts()
+        attempts = replace(self._attempts(), draining=draining)
         loading = Loading(self.registry, strict=strict)
         crew = Crew(server, self._hello(), attempts, self.registry.learn, loading, size=size, limits=limits)
         return CrewWorker(self._deps(strategy, types), attempts, crew)
@@ -131,6 +141,7 @@ class WorkerFactory:
             sections=self.sections,
             settings_digest=digest(self.sections),
             clock=self.clock,
+            steady=self.steady,
             beat=lambda _seconds: None,
             check=self.check,
             version_of=self._version_of,

@@ -91,7 +91,7 @@ class CrewWorker(BaseWorker):
         return self._crew.turn(seconds), self._crew.woken
 
     def recall(self) -> list[Ended]:
-        """Take back what has not begun."""
+        """Take back what has not begun, and what only waits."""
         return self._crew.recall()
 
     def collect(self) -> list[Ended]:

@@ -5,6 +5,7 @@ Everything crosses to the worker as JSON, whether the child is another process o
 
 import time
 from collections.abc import Callable, Mapping
+from operator import index
 from typing import Any
 
 from ytworker.context import Cancelled, Context, Deferred
@@ -128,14 +129,14 @@ class MessagePort:
         if cost < 1:
             msg = f"a request costs at least 1, not {cost}"
             raise ValueError(msg)
-        message: Message = {"kind": "acquire", "source": str(source), "cost": int(cost), "hold": hold, "paid": False}
+        message: Message = {"kind": "acquire", "source": str(source), "cost": index(cost), "hold": hold, "paid": False}
         while True:
             answer = self._granted(message)
             if self.context is not None:
-                self.context.deadline = to_datetime(answer["deadline"])
+                self.context.deadline = to_datetime(self._clock() + round(answer["left"] * SECOND))
             if answer["wait"] <= 0:
                 return
-            self.sleep(answer["wait"])
+            self._sleep(answer["wait"])
             message["paid"] = True
 
     def leave(self, source: str) -> None:

@@ -53,7 +53,10 @@ class AttemptDeps:
         beat: Told with every message that the attempt is alive, and for how many seconds it may now be silent.
         check: Makes follow-up tasks.
         observe: Sees progress, or None.
+        steady: Microseconds of a clock that nobody sets, for deadlines and durations.
         stopping: Tells whether the worker gives its task back.
+        draining: Tells whether the worker only waits for what it has begun: whoever would have to wait goes back.
+        patient: Whether to wait for a turn that is far off; the worker has nothing else to do.
         version_of: Gives the version of the plugin that answers a type, if it is known.
         max_depth: How many tasks may follow each other, each enqueued by the one before.
     """
@@ -65,7 +68,10 @@ class AttemptDeps:
     clock: Clock
     beat: Callable[[float], None]
     check: Checker
+    steady: Clock
     observe: Observer | None = None
     stopping: Callable[[], bool] = field(default=lambda: False)
+    draining: Callable[[], bool] = field(default=lambda: False)
+    patient: bool = False
     version_of: Callable[[str], str | None] = field(default=lambda _type: None)
     max_depth: int = 100

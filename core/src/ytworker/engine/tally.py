@@ -89,7 +89,7 @@ class Tally:
         if result.sights is not NO_SIGHTS:
             self._take_sights(claim.task.type, result.sights)
         if outcome != "returned":  # else nothing was tried
-            self._take_ending(claim, outcome, now)
+            self._take_ending(claim, outcome, result.took(claim, now), now)
             if result.error is not None:
                 self._counts[counter_name("errors", claim.task.type, result.error.error_class)] += 1
         if self._since is None and self.holds:
@@ -113,17 +113,17 @@ class Tally:
             return
         self._clear()
 
-    def _take_ending(self, claim: Claim, outcome: str, now: Microseconds) -> None:
+    def _take_ending(self, claim: Claim, outcome: str, took: Microseconds | None, now: Microseconds) -> None:
         which, started_at = (claim.task.type, outcome), claim.task.started_at
         ended = self._ended.get(which)
         if ended is None:
             ended = self._ended[which] = _Ended()
         ended.number += 1
         ended.latest = now
-        if started_at is not None:
-            ended.took.add(max(0, now - started_at))
-            if claim.ready_at is not None:
-                self._waits.add(max(0, started_at - claim.ready_at))
+        if took is not None:
+            ended.took.add(took)
+        if started_at is not None and claim.ready_at is not None:
+            self._waits.add(max(0, started_at - claim.ready_at))
 
     def _take_sights(self, kind: str, sights: Sights) -> None:
         for source, waited in sights.waited.items():

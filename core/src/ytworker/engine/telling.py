@@ -53,7 +53,7 @@ def tell_result(claim: Claimed, result: TaskResult, decision: Decision | None, *
         "outcome": outcome_of(result, decision),
         "error_class": error.error_class.value if error else None,
         "fingerprint": error.fingerprint if error else None,
-        "duration_ms": None if task.started_at is None else max(0, (now - task.started_at) // 1000),
+        "duration_ms": None if (took := result.took(claim, now)) is None else took // 1000,
         "requests": result.requests,
         "items": len(result.data) + result.earlier,
     }

@@ -297,6 +297,7 @@ def _refused(result: TaskResult, error: Exception) -> TaskResult:
         plugin_version=result.plugin_version,
         requests=result.requests,
         sights=result.sights,
+        lasted=result.lasted,
     )
 
 

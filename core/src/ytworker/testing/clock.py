@@ -11,10 +11,20 @@ class FakeClock:
 
     def __init__(self, now: Microseconds = START) -> None:
         self.now = now
+        self._steadily = 0
 
     def __call__(self) -> Microseconds:
         """Give the time."""
         return self.now
+
+    def set(self, seconds: float) -> None:
+        """Do what an administrator does to the clock of a machine: only the time of day moves."""
+        self._steadily -= round(seconds * SECOND)
+        self.advance(seconds)
+
+    def steady(self) -> Microseconds:
+        """Give the time of a clock that nobody sets."""
+        return self.now + self._steadily
 
     def advance(self, seconds: float) -> None:
         """Move forward, or back with a negative number."""

@@ -50,7 +50,7 @@ def admit(database: Database, ask: Ask, clock: Clock) -> Admission:
             return Admission(barred=state)
         wait = _spend(database, ask, now) if ask.cost else 0
         if wait:
-            return Admission(wait)
+            return Admission(wait, far=ask.finds_far(wait))
         if ask.holder is not None and not _take_place(database, ask, ask.holder, now):
             return Admission(round(PLACE_SECONDS * SECOND), crowded=True)
         return Admission()
@@ -121,7 +121,7 @@ def _pace_use(database: Database, source: str, pace: list[int] | None, now: Micr
 
 
 def _spend(database: Database, ask: Ask, now: Microseconds) -> Microseconds:
-    """Pay for requests and give the time until their turn."""
+    """Pay for requests and give the time until their turn; one that is too far off is not paid for."""
     source = ask.source
     rows = database.execute(_PACE, (source,))
     full_at, asked_at, requests = rows[0] if rows else (0, now, 0)
@@ -130,13 +130,13 @@ def _spend(database: Database, ask: Ask, now: Microseconds) -> Microseconds:
         full_at -= asked_at - now
     else:
         now = max(now, asked_at)
-    last_of_them = requests + ask.cost
-    ahead = database.execute(_MOMENT_OF, (source, min(last_of_them - ask.pace.per_hour, requests)))
-    turn, full_at = ask.pace.turn(full_at, ask.cost, now, ahead[0][0] if ahead else None)
+    ahead = database.execute(_MOMENT_OF, (source, min(requests + ask.cost - ask.pace.per_hour, requests)))
+    turn, full_after = ask.pace.turn(full_at, ask.cost, now, ahead[0][0] if ahead else None)
     _forget_old(database, source, now)
-    database.change(_REQUEST, (source, requests + 1, turn))
-    values = (source, full_at, now, last_of_them, ask.pace.per_hour, ask.pace.in_flight)
-    database.change(_SAVE_PACE, values)
+    if not ask.finds_far(turn - now):
+        database.change(_REQUEST, (source, requests + 1, turn))
+        full_at, requests = full_after, requests + ask.cost
+    database.change(_SAVE_PACE, (source, full_at, now, requests, ask.pace.per_hour, ask.pace.in_flight))
     return turn - now
 
 

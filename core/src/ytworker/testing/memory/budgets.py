@@ -13,7 +13,7 @@ def admit(transaction: Transaction, ask: Ask) -> Admission:
         return Admission(barred=state)
     wait = _spend(transaction, ask) if ask.cost else 0
     if wait:
-        return Admission(wait)
+        return Admission(wait, far=ask.finds_far(wait))
     if ask.holder is not None and not _take_place(transaction, ask, ask.holder):
         return Admission(round(PLACE_SECONDS * SECOND), crowded=True)
     return Admission()
@@ -86,7 +86,7 @@ def _use_of(store: Store, name: str, now: Microseconds) -> SourceUse:
 
 
 def _spend(transaction: Transaction, ask: Ask) -> Microseconds:
-    """Pay for requests and give the time until their turn."""
+    """Pay for requests and give the time until their turn; one that is too far off is not paid for."""
     now, store = transaction.now, transaction.store
     kept = store.paces.get(ask.source, StoredPace(0, now, ask.pace, ()))
     full_at, back = kept.full_at, kept.asked_at - now
@@ -97,8 +97,10 @@ def _spend(transaction: Transaction, ask: Ask) -> Microseconds:
     else:
         now = max(now, kept.asked_at)
     ahead = min(len(requests) + ask.cost - ask.pace.per_hour, len(requests))
-    turn, full_at = ask.pace.turn(full_at, ask.cost, now, requests[ahead - 1] if ahead > 0 else None)
-    transaction.put(store.paces, ask.source, StoredPace(full_at, now, ask.pace, requests + (turn,) * ask.cost))
+    turn, full_after = ask.pace.turn(full_at, ask.cost, now, requests[ahead - 1] if ahead > 0 else None)
+    if not ask.finds_far(turn - now):
+        full_at, requests = full_after, requests + (turn,) * ask.cost
+    transaction.put(store.paces, ask.source, StoredPace(full_at, now, ask.pace, requests))
     return turn - now
 
 

@@ -73,6 +73,19 @@ class BudgetTests(Suite):
         clock.advance(3600)
         assert turn(queue, cost=2) == 0
 
+    def test_a_turn_that_is_too_far_off_is_not_paid_for(self, queue: TaskQueue, clock: FakeClock) -> None:
+        pace = Pace(interval=2.5, burst=3, per_hour=100)
+        for _ in range(3):
+            turn(queue, pace)
+        far = queue.admit(Ask(source="youtube", pace=pace, cost=3, patience=5 * SECOND))
+        assert (far.far, far.wait) == (True, round(7.5 * SECOND))
+        assert turn(queue, pace) == 2.5  # as if nobody had asked
+        near = queue.admit(Ask(source="youtube", pace=pace, patience=5 * SECOND))
+        assert (near.far, near.wait) == (False, 5 * SECOND)
+        clock.advance(-3600)
+        assert queue.admit(Ask(source="youtube", pace=pace, patience=0)).wait == round(7.5 * SECOND)
+        assert turn(queue, pace) == 7.5
+
     def test_a_rest_gives_no_more_than_the_burst(self, queue: TaskQueue, clock: FakeClock) -> None:
         turn(queue)
         clock.advance(7200)
