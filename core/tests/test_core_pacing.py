@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from plugin_helpers import ONE_ITEM, MakeService, Program, Until, Zoo
 from ytworker import ErrorClass, Outcome, TaskStatus
+from ytworker.holds import Holds
 from ytworker.logs import JSONFormatter
 from ytworker.model import SECOND, NewTask, to_microseconds
 from ytworker.pacing import Pace
@@ -223,3 +225,91 @@ def test_a_task_that_was_put_off_waits_by_the_clock_of_the_day(queue: SQLiteQueu
     queue.enqueue([NewTask(type="demo", params={}, run_at=clock() + 3600 * SECOND)])
     clock.set(3600)
     assert queue.next_due_at(["demo"]) == clock()
+
+
+# -- one request at a time, also from one scrape
+
+TOGETHER = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+both = threading.Barrier(2)
+def fetch(_):
+    with context.budget('site').request():
+        try:
+            both.wait(0.2)
+        except threading.BrokenBarrierError:
+            return 'alone'
+        return 'together'
+with ThreadPoolExecutor(2) as pool:
+    seen.extend(pool.map(fetch, range(2)))
+return []
+"""
+
+
+def test_threads_of_a_scrape_ask_one_after_the_other(zoo: Zoo, make_service: MakeService, queue: SQLiteQueue) -> None:
+    module = zoo.worker("demo", TOGETHER)
+    service = make_service()
+    assert service.scrape(service.check("demo", {})).task.outcome is Outcome.EMPTY
+    assert zoo.seen(module) == ["alone", "alone"]
+    (use,) = queue.usage()
+    assert (use.requests, use.in_flight) == (2, 0)
+
+
+COROUTINES = """
+import asyncio
+async def fetch():
+    with context.budget('site').request():
+        await asyncio.sleep(0)
+async def scrape():
+    {}
+    return []
+return scrape()
+"""
+
+
+def test_coroutines_that_ask_at_a_time_are_told_how_not_to(zoo: Zoo, make_service: MakeService) -> None:
+    zoo.worker("demo", COROUTINES.format("await asyncio.gather(fetch(), fetch())"))
+    service = make_service()
+    done = service.scrape(service.check("demo", {}, max_attempts=1))
+    assert done.error is not None
+    assert done.error.error_class is ErrorClass.BUG
+    assert "another coroutine of this scrape is asking site" in done.error.message
+    assert "asyncio.Lock" in done.error.message
+
+
+ALLOWED = {
+    "one after the other": "await fetch(); await fetch()",
+    "guarded": (
+        "lock = asyncio.Lock()\n    async def guarded():\n        async with lock: await fetch()\n"
+        "    await asyncio.gather(guarded(), guarded())"
+    ),
+    "one inside of another": "with context.budget('site').request(): await asyncio.create_task(fetch())",
+    "in a thread that was given the context": (
+        "with context.budget('site').request(): await asyncio.to_thread(lambda: asyncio.run(fetch()))"
+    ),
+    "of two sources": "with context.budget('other').request(): await fetch()",
+}
+
+
+@pytest.mark.parametrize("case", ALLOWED)
+def test_what_asks_one_request_at_a_time_goes_on(zoo: Zoo, make_service: MakeService, case: str) -> None:
+    zoo.worker("demo", COROUTINES.format(ALLOWED[case]))
+    service = make_service()
+    done = service.scrape(service.check("demo", {}, max_attempts=1))
+    assert done.error is None
+    assert done.task.outcome is Outcome.EMPTY
+
+
+def test_an_async_generator_may_yield_while_it_asks(zoo: Zoo, make_service: MakeService) -> None:
+    body = "async def each():\n    for n in range(3):\n        with context.budget('site').request():\n"
+    zoo.worker("demo", f"{body}            yield {{'source': 'test', 'kind': 'video', 'id': str(n)}}\nreturn each()")
+    service = make_service()
+    assert service.scrape(service.check("demo", {}, max_attempts=1)).task.outcome is Outcome.OK
+
+
+def test_a_thread_that_is_waited_for_inside_of_a_request_is_told_so() -> None:
+    holds = Holds(patience=0.01)
+    holds.begin("site")
+    with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="another thread of this scrape"):
+        pool.submit(holds.begin, "site").result()
+    assert not holds.end("site")

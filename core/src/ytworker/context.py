@@ -4,7 +4,6 @@ The context knows no engine. It speaks through a :class:`Port`; in a worker that
 message, in a plugin author's test it is :class:`ytworker.testing.FakePort`.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -15,6 +14,7 @@ from pydantic import BaseModel
 
 from ytworker.errors import ConfigError
 from ytworker.expectations import TOLERANCE, Expectation, Expectations, Identity, Test
+from ytworker.holds import Holds
 from ytworker.model import Task
 from ytworker.pacing import Quota
 
@@ -105,34 +105,10 @@ class Checkpoint:
         self.value = value
 
 
-class Holds:
-    """The places in flight of one attempt.
-
-    Attributes:
-        depths: How deep its holds are nested.
-        taken: In which of them a place was taken.
-        failed: Whose place is held by a request that failed.
-    """
-
-    def __init__(self) -> None:
-        self.depths: Counter[str] = Counter()
-        self.taken: set[str] = set()
-        self.failed: set[str] = set()
-
-    def end(self, source: str) -> bool:
-        """End the innermost hold; True when it was the outermost and a place was taken in it."""
-        self.depths[source] -= 1
-        if self.depths[source]:
-            return False
-        taken = source in self.taken
-        self.taken.discard(source)
-        return taken
-
-
 class Budget:
     """The pacing of one source, its places in flight and its daily quotas; all processes share them."""
 
-    def __init__(self, port: Port, source: str, holds: "Holds") -> None:
+    def __init__(self, port: Port, source: str, holds: Holds) -> None:
         self._port = port
         self._holds = holds
         self.source = source
@@ -159,13 +135,14 @@ class Budget:
         request of this source ends well, or until the attempt ends: the cool-down that a refusal brings is written in
         the same transaction that frees the place, so that nobody asks in between. Where a source has several places,
         all of them are closed to others for so long. An attempt holds one place of a source at the most; where it nests
-        requests, the outermost gives it back.
+        requests, the outermost gives it back. Threads of the scrape wait for each other here.
 
         Args:
             cost: How many requests follow.
 
         Raises:
             Deferred: As with :meth:`acquire`, or no place became free for a long time.
+            RuntimeError: Another coroutine of this scrape is in such a request, and would wait for this one.
         """
         with self.hold():
             self._port.acquire(self.source, cost, hold=True)
@@ -180,7 +157,7 @@ class Budget:
         before this ends, and nobody else asks before a refusal is known. It waits for nothing by itself.
         """
         holds = self._holds
-        holds.depths[self.source] += 1
+        holds.begin(self.source)
         try:
             yield
         except BaseException as error:

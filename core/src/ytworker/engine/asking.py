@@ -25,7 +25,7 @@ class Asking:
 
     Args:
         claim: The task.
-        deps: What it shares with others.
+        deps: Gives what it shares with others.
         lookout: Told how long it waits.
 
     Attributes:
@@ -34,9 +34,9 @@ class Asking:
         waits_for: Who refused it last.
     """
 
-    def __init__(self, claim: Claim, deps: AttemptDeps, lookout: Lookout) -> None:
+    def __init__(self, claim: Claim, deps: Callable[[], AttemptDeps], lookout: Lookout) -> None:
         self._claim = claim
-        self._deps = deps
+        self._deps_now = deps
         self._lookout = lookout
         self._crowded_since: Microseconds | None = None
         self._unsaved = False
@@ -47,6 +47,10 @@ class Asking:
     def answer(self, message: Message) -> Message:
         """Answer one message: with what it asked for, or why it gets it later (``until``) or never (``error``)."""
         return self.handlers[message["kind"]](self, message)
+
+    @property
+    def _deps(self) -> AttemptDeps:
+        return self._deps_now()
 
     def saved(self) -> None:
         """Take notice that what was found is stored: nothing would be lost if the attempt ended here."""

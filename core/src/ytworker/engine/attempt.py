@@ -1,7 +1,9 @@
 """The worker's side of one attempt: answers the child's messages and gathers what it yields."""
 
 import json
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -45,6 +47,8 @@ class Attempt:
     def __init__(self, claim: Claim, deps: AttemptDeps) -> None:
         self._claim = claim
         self._deps = deps
+        self._thread = threading.get_ident()
+        self._talking = threading.Lock()  # without children, threads of a scrape come here, too
         self._deadline: Microseconds = 0
         self._items: list[Item] = []
         self._apart: list[Doubted] = []
@@ -62,7 +66,7 @@ class Attempt:
         self._began_at: Microseconds = 0
         self._rests_until: Microseconds = 0
         self._lookout = Lookout()
-        self._asking = Asking(claim, deps, self._lookout)
+        self._asking = Asking(claim, lambda: self._deps, self._lookout)
         self.result: TaskResult | None = None
         self.store_error: StoreError | None = None
         self.begin()
@@ -101,7 +105,25 @@ class Attempt:
         self._end(TaskResult(success=False, reason=reason, earlier=self._stored))
 
     def exchange(self, line: str) -> str:
-        """Answer one message of the child."""
+        """Answer one message of the child, or of any thread of a scrape in this process."""
+        with self._talking:
+            if threading.get_ident() == self._thread:
+                return self._answer(line)
+            return self._answer_stranger(line)
+
+    def _answer_stranger(self, line: str) -> str:
+        """Answer another thread, through a handle of its own: the queue's belongs to the thread that opened it."""
+        ours = self._deps
+        try:
+            with closing(ours.queue.connect()) as queue:
+                self._deps = replace(ours, queue=queue, budgets=replace(ours.budgets, queue=queue))
+                return self._answer(line)
+        except StoreError as error:
+            return self._fail_to_store(error)
+        finally:
+            self._deps = ours
+
+    def _answer(self, line: str) -> str:
         message = decode(line)
         sleep = float(message.get("sleep", 0.0))
         self._deps.beat(max(sleep, self.seconds_left))
@@ -116,10 +138,14 @@ class Attempt:
             return encode({"stop": str(error)})
         except (PayloadError, UnstorableError) as error:
             return encode({"error": str(error)})
-        except StoreError as error:  # the worker's business, not the plugin's: it must not pass through its hands
-            self.store_error = error
-            self._told_to_stop = True
-            return encode({"stop": str(error)})
+        except StoreError as error:
+            return self._fail_to_store(error)
+
+    def _fail_to_store(self, error: StoreError) -> str:
+        """Keep what is the worker's business, not the plugin's: it must not pass through its hands."""
+        self.store_error = error
+        self._told_to_stop = True
+        return encode({"stop": str(error)})
 
     @property
     def seconds_left(self) -> float:

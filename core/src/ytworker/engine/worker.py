@@ -2,6 +2,7 @@
 
 import logging
 import random
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -88,6 +89,7 @@ class BaseWorker(ABC):
         self._strategy = deps.strategy
         self._keeper: LeaseKeeper | None = None
         self._tally = Tally(deps.queue)
+        self._thread = threading.get_ident()
         self.id = 0
         self.done = 0
 
@@ -182,12 +184,11 @@ class BaseWorker(ABC):
     def keep_alive(self, seconds: float = 0.0) -> None:
         """Tell the lease that the loop lives and may be silent for so long; a lost lease is replaced by a new one.
 
-        What was counted for metrics goes to the queue when it is time.
+        What was counted for metrics goes to the queue when it is time. A thread of a scrape in this process may say so,
+        too, but the queue is not for its hands.
         """
-        if self._tally.holds:
-            self._tally.add_if_due(self._deps.clock())
-        if self._keeper is not None and self._keeper.lost:
-            self._replace()
+        if threading.get_ident() == self._thread:
+            self._look_after()
         if self._keeper is not None:
             self._keeper.alive_for(seconds)
 
@@ -203,6 +204,12 @@ class BaseWorker(ABC):
 
     # -- parts
 
+    def _look_after(self) -> None:
+        if self._tally.holds:
+            self._tally.add_if_due(self._deps.clock())
+        if self._keeper is not None and self._keeper.lost:
+            self._replace()
+
     def _claim(self) -> list[Claim]:
         return self._deps.queue.claim(self.id, self._strategy, self._deps.types())
 
@@ -213,6 +220,7 @@ class BaseWorker(ABC):
         self._register()
 
     def _register(self) -> None:
+        self._thread = threading.get_ident()
         self.id = self._deps.queue.add_worker(lease_seconds=self._deps.lease_seconds)
         self._keeper = LeaseKeeper(self._deps.queue, self.id, self._deps.lease_seconds)
         self._keeper.__enter__()
