@@ -78,8 +78,8 @@ def test_an_expectation_that_nothing_can_meet_is_refused(arguments: dict[str, An
     assert complaint in str(caught.value)
 
 
-def judged(seen: list[Item], *, resumed: bool = False, ended: bool = True, **expected: Any) -> str | None:
-    expectations = Expectations(resumed=resumed)
+def judged(seen: list[Item], *, stored: int | None = 0, ended: bool = True, **expected: Any) -> str | None:
+    expectations = Expectations(stored)
     expectations.add(Expectation(**expected))
     for each in seen:
         expectations.look_at(each)
@@ -119,7 +119,9 @@ def test_the_verdict_names_the_field_and_the_share() -> None:
 def test_a_minimum_is_of_the_whole_task() -> None:
     assert "1 items where at least 2 were expected" in (judged([GOOD], minimum=2) or "")
     assert judged([GOOD], minimum=2, ended=False) is None
-    assert judged([GOOD], minimum=2, resumed=True) is None
+    assert judged([GOOD], minimum=2, stored=1) is None
+    assert "1 items where at least 2 were expected" in (judged([], minimum=2, stored=1) or "")
+    assert judged([], minimum=2, stored=None) is None
     assert judged([GOOD, GOOD], minimum=2) is None
 
 
@@ -198,6 +200,21 @@ def test_drift_takes_the_good_items_with_it(scrape: Any, queue: SQLiteQueue) -> 
 def test_too_few_items_are_suspect_and_none_are_legal_where_nothing_was_said(scrape: Any) -> None:
     few = scrape("context.expect(minimum=3)\n" + GOODS.format(2), max_attempts=1)
     assert "2 items where at least 3 were expected" in few.error.message
+
+
+def test_a_checkpoint_without_items_does_not_make_too_few_legal(scrape: Any) -> None:
+    body = "if context.task.attempt == 1:\n    context.checkpoint.save(1)\n    raise RetryableError('x')\n"
+    done = scrape(f"context.expect(minimum=3)\n{body}{GOODS.format(2)}", max_attempts=2)
+    assert done.task.state is TaskStatus.DEAD
+    assert "2 items where at least 3 were expected" in done.error.message
+
+
+def test_what_earlier_attempts_stored_counts(scrape: Any, queue: SQLiteQueue) -> None:
+    first = f"if context.task.attempt == 1:\n    for n in (7, 8):\n        {GOODS.format(1).splitlines()[1].strip()}\n"
+    fail = "    context.checkpoint.save(1)\n    raise RetryableError('x')\n"
+    done = scrape(f"context.expect(minimum=3)\n{first}{fail}{GOODS.format(1)}", max_attempts=2)
+    assert done.task.state is TaskStatus.COMPLETED
+    assert titles(queue) == ["t"] * 3
 
 
 def test_no_items_are_legal_where_nothing_was_said_of_their_number(scrape: Any) -> None:

@@ -232,12 +232,13 @@ class Context:
         deadline: datetime,
         settings: Mapping[str, BaseModel] | None = None,
         checkpoint: Any = None,
+        stored: int | None = None,
     ) -> None:
         self.task = task
         self.settings: Mapping[str, BaseModel] = settings or {}
         self.logger = logger
         self.deadline = deadline
-        self.expectations = Expectations(resumed=checkpoint is not None)
+        self.expectations = Expectations(0 if checkpoint is None else stored)
         self.checkpoint = Checkpoint(port, checkpoint, self.expectations)
         self._port = port
         self._holds = Holds()
@@ -294,8 +295,8 @@ class Context:
         and all that it found since its last checkpoint is kept apart. That is tried once more, then the task is dead.
 
         Args:
-            minimum: How many items there must be at least. Where none is legal, leave it at 0. Not asked of an attempt
-                that goes on from a checkpoint.
+            minimum: How many items there must be at least. Where none is legal, leave it at 0. What earlier attempts
+                stored with their checkpoints counts.
             required: Fields that must have a value, by dotted names such as ``metrics.views``. 0 and an empty list are
                 values; None and blank text are not.
             identity: What was asked for: the expected values by dotted name, such as ``{"author.id": "UC…"}``, or a

@@ -87,11 +87,11 @@ class Expectations:
     """Everything that one attempt expects, and what it has seen so far.
 
     Args:
-        resumed: Whether the attempt goes on from a checkpoint: then a part of the items is stored already.
+        stored: How many items earlier attempts have stored; None where nobody knows, and no least number can be asked.
     """
 
-    def __init__(self, *, resumed: bool = False) -> None:
-        self._resumed = resumed
+    def __init__(self, stored: int | None = 0) -> None:
+        self._stored = stored
         self._tallies: list[_Tally] = []
         self._seen = 0
 
@@ -115,8 +115,8 @@ class Expectations:
         """
         problems = [verdict for tally in self._tallies if (verdict := tally.verdict())]
         least = max((tally.expectation.minimum for tally in self._tallies), default=0)
-        if ended and not self._resumed and self._seen < least:
-            problems.append(f"{self._seen} items where at least {least} were expected")
+        if ended and self._stored is not None and self._stored + self._seen < least:
+            problems.append(f"{self._stored + self._seen} items where at least {least} were expected")
         if problems:
             msg = (
                 f"the answer is not what was expected: {'; '.join(problems)}. Its items are kept apart "

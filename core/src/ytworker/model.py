@@ -245,6 +245,7 @@ class Claim:
         fence: Rises at every claim of the task and never falls; every later write carries it.
         checkpoint: What an earlier attempt saved last, or None.
         ready_at: Since when the task was ready, or due; None where the queue does not tell.
+        stored: How many items earlier attempts stored, if there is a checkpoint; None where the queue does not tell.
     """
 
     task: Task
@@ -252,6 +253,7 @@ class Claim:
     fence: int
     checkpoint: Any = None
     ready_at: Microseconds | None = None
+    stored: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ def task_message(claim: Claim) -> Message:
         "timeout_seconds": task.timeout_seconds,
         "created_at": task.created_at,
         "checkpoint": claim.checkpoint,
+        "stored": claim.stored,
     }
 
 

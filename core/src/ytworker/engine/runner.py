@@ -110,6 +110,7 @@ class TaskRunner:
             deadline=to_datetime(self._clock() + round(task.timeout_seconds * SECOND)),
             settings=self._registry.open(task.type, sections),
             checkpoint=message["checkpoint"],
+            stored=message["stored"],
         )
         port.context = context
         with closing(drive(self._registry.scrape(task.type, params, context))) as scraped:

@@ -127,6 +127,7 @@ def make_context(
     checkpoint: Any = None,
     port: FakePort | None = None,
     attempt: int = 1,
+    stored: int | None = None,
 ) -> Context:
     """Make a context for a direct call of ``scrape``.
 
@@ -137,6 +138,7 @@ def make_context(
         checkpoint: What an earlier attempt is to have saved.
         port: Where to look afterwards; a new :class:`FakePort` by default.
         attempt: Which attempt this is.
+        stored: How many items are to be stored with the checkpoint; None asks for no least number then.
     """
     task = Task(
         id=1,
@@ -156,4 +158,5 @@ def make_context(
         deadline=datetime.now(UTC) + timedelta(seconds=900),
         settings=settings,
         checkpoint=checkpoint,
+        stored=stored,
     )

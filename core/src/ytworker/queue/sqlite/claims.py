@@ -100,6 +100,7 @@ UPDATE task SET status = 1, attempt = attempt + 1, fence = fence + 1, owner = ?1
    AND EXISTS (SELECT 1 FROM worker WHERE id = ?1 AND NOT lost)
 RETURNING id, fence, attempt, priority, flags, NULL, {_NAME}, {_HELD}
 """
+_STORED = "SELECT count(*) FROM hit WHERE task = ?"
 _CHECKPOINT = "SELECT CAST(checkpoint AS BLOB) FROM run WHERE id = ?"
 _NEXT_DUE = """
 SELECT min(at) FROM task INDEXED BY due WHERE status = 2 AND type = (SELECT id FROM task_type WHERE name = ?)
@@ -316,7 +317,8 @@ def _claim_of(database: Database, worker_id: int, row: Row, now: Microseconds) -
     if flags & (FLAG_RUN | FLAG_ERRORS):
         saved = database.execute(_CHECKPOINT, (task_id,))
         checkpoint = json.loads(saved[0][0].decode()) if saved and saved[0][0] is not None else None
-        return Claim(get_task(database, task_id), worker_id, fence, checkpoint, ready_at)
+        stored = database.execute(_STORED, (task_id,))[0][0] if checkpoint is not None else None
+        return Claim(get_task(database, task_id), worker_id, fence, checkpoint, ready_at, stored)
     task = Task(
         id=task_id,
         type=name,

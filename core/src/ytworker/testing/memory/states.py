@@ -53,7 +53,8 @@ def claim_task(transaction: Transaction, task: StoredTask, worker_id: int) -> Cl
     )
     save(transaction, task, "claimed", worker_id=worker_id)
     checkpoint = None if task.checkpoint is None else json.loads(task.checkpoint)
-    return Claim(view(task), worker_id, task.fence, checkpoint, ready_at)
+    stored = None if checkpoint is None else len(transaction.store.hits.get(task.id, ()))
+    return Claim(view(task), worker_id, task.fence, checkpoint, ready_at, stored)
 
 
 def let_wait(

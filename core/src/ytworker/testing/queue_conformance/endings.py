@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ytworker.errors import PayloadError
-from ytworker.model import Claim, ErrorClass, ErrorInfo, Item, Outcome, TaskStatus, UniqueWhile
+from ytworker.model import Claim, Doubted, ErrorClass, ErrorInfo, Item, Outcome, TaskStatus, UniqueWhile
 from ytworker.queue import (
     Attempt,
     ClaimRequest,
@@ -225,6 +225,18 @@ class CheckpointTests(OneClaim):
         claimed = queue.claim_task(worker, claim.task.id)
         assert claimed is not None
         assert claimed.checkpoint == 2
+
+    def test_a_claim_tells_how_much_is_stored_with_its_checkpoint(
+        self, queue: TaskQueue, worker: int, claim: Claim
+    ) -> None:
+        assert claim.stored is None
+        queue.checkpoint(claim, [], 1)
+        queue.release(claim)
+        claim = take_one(queue, worker)
+        assert claim.stored == 0
+        queue.checkpoint(claim, [ITEM], 2, apart=[Doubted(ITEM, "odd")])
+        queue.release(claim)
+        assert take_one(queue, worker).stored == 1
 
     def test_a_checkpoint_is_found_by_a_claim_that_goes_with_an_ending(
         self, queue: TaskQueue, worker: int, claim: Claim
