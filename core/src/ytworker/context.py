@@ -245,7 +245,10 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the scrape should stop: past its deadline, or its task is being given back or was cancelled."""
+        """Whether the scrape should stop: past its deadline, or its task is being given back or was cancelled.
+
+        The answer may be a tenth of a second old, so it is cheap enough for any loop.
+        """
         return self._port.cancelled()
 
     def progress(self, done: int, total: int | None = None, note: str | None = None) -> None:
