@@ -203,8 +203,9 @@ class Settings(BaseSettings):
         default=1024,
         ge=0,
         le=1 << 20,
-        description="How much memory one child process may allocate, in megabytes; more is a MemoryError, and the task "
-        "is tried again later. 0 is without limit.",
+        description="How much memory one child process may allocate, in megabytes; more is a MemoryError. On Linux it "
+        "may also hold no more together with all that it started, shared memory included; else it is killed. Both "
+        "times the task is tried again later. 0 is without limit.",
     )
     max_processes: int = Field(
         default=32,
