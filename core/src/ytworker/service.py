@@ -224,8 +224,9 @@ class Service(Tending):
         if waiting is not None:
             waiting(task)
         while (left := task.run_at - self._clock()) > 0:  # a sleep may end early, and the clock may be set
-            worker.keep_alive()
-            self._sleep(min(left / SECOND, FOREGROUND_WAIT_SECONDS))
+            wait = min(left / SECOND, FOREGROUND_WAIT_SECONDS)
+            worker.keep_alive(wait)
+            self._sleep(wait)
         return self.queue.claim_task(worker.id, task.id)
 
     def run(
