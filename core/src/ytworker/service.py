@@ -199,7 +199,7 @@ class Service(Tending):
         """
         self.queue.rescue()  # whoever only ever scrapes by hand has no worker that would
         patient = True
-        with self.worker_factory().create(observe=observe, ignore_pauses=True) as worker:
+        with self.worker_factory().create(observe=observe, ignore_pauses=True, foreground=True) as worker:
             claim: Claim | Enqueued | None = self.queue.enqueue_and_claim(task, worker.id)
             while isinstance(claim, Claim):
                 result = worker.process_task(claim)

@@ -58,6 +58,7 @@ class WorkerFactory:
         observe: Observer | None = None,
         stopping: Callable[[], bool] = lambda: False,
         ignore_pauses: bool = False,
+        foreground: bool = False,
     ) -> PluginWorker:
         """Make a worker that runs plugins in this process.
 
@@ -67,10 +68,11 @@ class WorkerFactory:
             observe: Sees the progress of each task.
             stopping: Tells whether it gives its task back.
             ignore_pauses: Ask paused sources all the same.
+            foreground: Whether it comes for a task of its own and goes again.
         """
         attempts = replace(self._attempts(ignore_pauses), observe=observe, stopping=stopping)
         executor = InlineExecutor(TaskRunner(self.registry, self.sleep, self.clock))
-        return PluginWorker(self._deps(strategy, types), executor, attempts)
+        return PluginWorker(replace(self._deps(strategy, types), foreground=foreground), executor, attempts)
 
     def create_crew(
         self,
