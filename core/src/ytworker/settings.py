@@ -251,6 +251,14 @@ class Settings(BaseSettings):
             in_flight=self.pace_in_flight or pace.in_flight,
         )
 
+    @field_validator("queue")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        if not value.strip():
+            msg = "it is empty; name a file or a URL, or leave it out for the queue in your data folder"
+            raise ValueError(msg)
+        return value
+
     @field_validator("only", "block", "prefer", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
