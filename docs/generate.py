@@ -17,7 +17,8 @@ from ytworker import hookspecs
 from ytworker.cli import app as program
 from ytworker.cli.model_options import build_command
 from ytworker.cli.task_types import TaskTypeGroup
-from ytworker.settings import Settings, variable
+from ytworker.settings import Settings
+from ytworker.settings_sections import variable
 from ytworker_api import ApiSettings
 from ytworker_trending import TrendingSettings
 from ytworker_ytdlp import YtdlpSettings

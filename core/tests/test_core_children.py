@@ -338,6 +338,52 @@ def test_q1_two_gigabytes_are_a_memory_error(program: Program, zoo: Zoo) -> None
     assert found["good"]["state"] == "completed"
 
 
+TOO_LARGE = {
+    "shared memory": "import mmap\ndata = mmap.mmap(-1, 300 << 20)",
+    "a file in memory": (
+        "import mmap\nfile = os.memfd_create('data')\nos.ftruncate(file, 300 << 20)\ndata = mmap.mmap(file, 300 << 20)"
+    ),
+    "helpers that are small each": (
+        "for n in range(3):\n    if os.fork() == 0:\n        data = bytearray(b'x') * (90 << 20)\n"
+        "        pathlib.Path(os.environ['HOME'], f'pid-{os.getpid()}').touch()\n        time.sleep(600)\n"
+        "        os._exit(0)\ndata = bytearray(4096)"
+    ),
+}
+
+
+@LINUX
+@pytest.mark.parametrize("body", TOO_LARGE.values(), ids=TOO_LARGE)
+def test_q1_memory_that_no_allocation_counts_ends_a_scrape_as_well(
+    program: Program, zoo: Zoo, settings: Any, reap: Any, body: str
+) -> None:
+    settings("memory_mb = 200")
+    touch = "for place in range(0, len(data), 4096): data[place] = 1\n"
+    zoo.worker("demo", f"{NOTE_PID}import time\n{body}\n{touch}for n in range(300): context.sleep(0.1)\nreturn []")
+    zoo.worker("good")
+    program("enqueue", "demo", "--max-attempts", "1")
+    program("enqueue", "good")
+    done = work(program)
+    assert done.code == 0, done.err
+    reap()
+    found = tasks(program)
+    assert found["good"]["state"] == "completed"
+    assert (found["demo"]["state"], found["demo"]["error_class"]) == ("dead", "resource")
+    assert "MB of memory, more than the 200 MB that memory_mb allows" in found["demo"]["error"]
+
+
+@LINUX
+def test_q1_what_processes_share_counts_once(program: Program, zoo: Zoo, settings: Any) -> None:
+    settings("memory_mb = 200")
+    helpers = (
+        "helpers = []\nfor n in range(9):\n    helpers.append(os.fork())\n    if helpers[-1] == 0:\n"
+        "        time.sleep(3)\n        os._exit(0)\nfor helper in helpers: os.waitpid(helper, 0)"
+    )
+    zoo.worker("demo", f"import os, time\ndata = bytearray(b'x') * (60 << 20)\n{helpers}\nreturn []")
+    program("enqueue", "demo", "--max-attempts", "1")
+    assert work(program).code == 0
+    assert tasks(program)["demo"]["state"] == "completed"
+
+
 @pytest.mark.parametrize(
     "harm", ["os.close(1)", "sys.stdout.close()", "os.close(1); os.close(2)", "sys.stderr.close()"]
 )

@@ -393,3 +393,51 @@ def test_too_few_open_files_are_a_sentence(program: Program) -> None:
     assert b"Too many open files" in done.stderr
     assert b"ulimit -n" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+# -- names that lead nowhere
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t"])
+@pytest.mark.parametrize("how", ["flag", "variable", "file"])
+def test_q5_an_empty_name_of_a_queue_is_no_queue(
+    program: Program, home: Path, monkeypatch: pytest.MonkeyPatch, how: str, name: str
+) -> None:
+    monkeypatch.chdir(program.folder)
+    flags: tuple[str, ...] = ()
+    if how == "flag":
+        flags = ("--queue", name)
+    elif how == "variable":
+        monkeypatch.setenv("YTWORKER_QUEUE", name)
+    else:
+        file = home / "config" / "ytworker" / "config.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"queue = {json.dumps(name)}\n", "utf-8")
+    done = program(*flags, "status")
+    named = {"flag": "--queue: ", "variable": "YTWORKER_QUEUE: ", "file": "queue in "}[how]
+    assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
+    assert named in done.err
+    assert "it is empty; name a file or a URL, or leave it out for the queue in your data folder" in done.err
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no such file system")
+@pytest.mark.parametrize("path", ["/proc/q.db", "/proc/nowhere/q.db", "link"])
+def test_q5_a_place_that_takes_no_file_says_what_to_do(program: Program, home: Path, path: str) -> None:
+    if path == "link":
+        path = str(home / "link")
+        Path(path).symlink_to(home / "gone" / "q.db")
+    done = program("--queue", path, "status")
+    assert (done.code, len(done.err.splitlines())) == (1, 1), done.err
+    assert f"{path}: no file can be made here" in done.err
+    assert "Name another place with --queue" in done.err
+
+
+@pytest.mark.parametrize("name", ["ytworker", "YTWorker", "ytworker-ytworker", "ytworker_ytworker"])
+def test_q5_a_new_plugin_cannot_be_called_like_the_core(
+    program: Program, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(program.folder)
+    done = program("plugins", "new", name)
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+    assert "is ytworker itself; name what your plugin asks, such as ytworker-feeds" in done.err
+    assert list(program.folder.glob("ytworker*")) == []

@@ -84,6 +84,62 @@ def test_the_lease_of_a_silent_loop_lapses(live: SQLiteQueue, until: Until) -> N
     assert live.counter("stale_writes") == 1
 
 
+class Renewals:
+    """Renews every lease, and tells."""
+
+    def __init__(self) -> None:
+        self.renewed = threading.Event()
+
+    def connect(self) -> "Renewals":
+        return self
+
+    def close(self) -> None:
+        pass
+
+    def renew(self, _worker_id: int, *, lease_seconds: float) -> bool:  # noqa: ARG002
+        self.renewed.set()
+        return True
+
+
+def keep(*, said_at: float, announced: float, ticks: list[float]) -> list[float]:
+    """Tell at which of these moments a lease of 60 s is renewed for a loop that spoke once."""
+    now = said_at
+    queue = Renewals()
+    keeper = LeaseKeeper(queue, 1, 60.0, lambda: now)  # type: ignore[arg-type]
+    keeper.alive_for(announced)
+    renewed: list[float] = []
+    for now in ticks:
+        queue.renewed.clear()
+        keeper.renew_if_alive(queue)  # type: ignore[arg-type]
+        renewed += [now] * queue.renewed.is_set()
+    return renewed
+
+
+@pytest.mark.parametrize(("announced", "last"), [(0.0, 120.0), (-5.0, 120.0), (100.0, 220.0)])
+def test_a_silent_loop_loses_its_lease_a_third_after_its_length_at_the_latest(announced: float, last: float) -> None:
+    every_second = [100.0 + second for second in range(300)]
+    assert keep(said_at=100.0, announced=announced, ticks=every_second)[-1] == last
+
+
+@pytest.mark.parametrize("phase", [0.0, 7.0, 19.9])
+def test_a_loop_that_is_silent_for_less_than_a_lease_keeps_it(phase: float) -> None:
+    ticks = [100.0 + phase + 20 * number for number in range(9)]  # a third of it apart
+    last = keep(said_at=100.0, announced=0.0, ticks=ticks)[-1]
+    assert last + 60.0 >= 100.0 + 60.0
+    assert last + 60.0 <= 100.0 + 80.0
+
+
+def test_the_lease_of_a_loop_that_speaks_again_is_renewed_at_once() -> None:
+    queue, now = Renewals(), 0.0
+    keeper = LeaseKeeper(queue, 1, 3600.0, lambda: now)  # type: ignore[arg-type]
+    now = 2000.0
+    keeper.renew_if_alive(queue)  # type: ignore[arg-type]
+    assert not queue.renewed.is_set()
+    keeper.alive_for(0)
+    with keeper:
+        assert queue.renewed.wait(60)  # its next turn would come after 20 minutes
+
+
 class Moody:
     """A queue whose connections fail as often as they are told to."""
 

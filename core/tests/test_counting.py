@@ -11,11 +11,14 @@ import pytest
 from ytworker.errors import StoreError
 from ytworker.model import Author, Item, Metrics, NewTask, Outcome
 from ytworker.queue import (
+    DURATIONS,
     ITEM_FIELDS,
+    WAITS,
     ClaimRequest,
     Completion,
     FIFOStrategy,
     TaskQueue,
+    bucket_names,
     counter_name,
     labels_of,
 )
@@ -28,6 +31,12 @@ from ytworker.queue.sqlite import SQLiteQueue
 @pytest.mark.parametrize("labels", [("demo",), ("demo", "ok"), ("a|b", "ok", "+Inf"), ("", ""), ("|", "x")])
 def test_the_labels_of_a_name_are_those_it_was_made_of(labels: tuple[str, ...]) -> None:
     assert labels_of(counter_name("kind", *labels), len(labels)) == labels
+
+
+def test_buckets_are_named_as_stored_counters_always_were() -> None:
+    assert bucket_names(DURATIONS) == ("0.1", "0.5", "1", "5", "10", "30", "60", "300", "900", "+Inf")
+    hours = ("3600", "21600", "86400", "+Inf")
+    assert bucket_names(WAITS) == ("0.01", "0.1", "1", "10", "60", "300", "600", *hours)
 
 
 # -- fields

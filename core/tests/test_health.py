@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from plugin_helpers import MakeService, Program, Zoo, make_distribution
+from plugin_helpers import MakeService, Program, Until, Zoo, make_distribution
 from ytworker import doctor
 from ytworker.errors import StoreError
 from ytworker.health import Check, Status, clock, disk, liveness, overall, readiness
@@ -53,10 +53,29 @@ def test_the_worst_status_is_that_of_the_whole() -> None:
         ([worker(lease_until=NOW - 1)], Status.FAILED, "process 7 was silent"),
         ([worker(host="elsewhere")], Status.FAILED, "no worker runs on here"),
         ([], Status.FAILED, "`ytworker run` starts one"),
+        ([worker(foreground=True)], Status.FAILED, "no worker runs on here"),
+        ([worker(foreground=True), worker(pid=8)], Status.OK, "process 8 lives"),
     ],
 )
 def test_a_worker_lives_while_its_lease_is_renewed(workers: list[WorkerInfo], status: Status, words: str) -> None:
     (check,) = liveness(workers, host=HERE, now=NOW)
+    assert check.status is status
+    assert words in check.message
+
+
+@pytest.mark.parametrize(
+    ("workers", "status", "words"),
+    [
+        ([worker(), worker(pid=8)], Status.OK, "process 7 lives"),
+        ([worker(lease_until=NOW - 1), worker(pid=8)], Status.FAILED, "process 7 was silent"),
+        ([worker(lease_until=NOW - 1), worker()], Status.OK, "process 7 lives"),  # started anew under its number
+        ([worker(pid=8), worker(pid=9)], Status.FAILED, "no worker with the process id 7 on here; there are 8, 9"),
+        ([worker(host="elsewhere")], Status.FAILED, "no worker with the process id 7 on here; there is none"),
+        ([worker(foreground=True)], Status.FAILED, "no worker with the process id 7 on here; there is none"),
+    ],
+)
+def test_one_worker_is_asked_for_by_its_process(workers: list[WorkerInfo], status: Status, words: str) -> None:
+    (check,) = liveness(workers, host=HERE, now=NOW, pid=7)
     assert check.status is status
     assert words in check.message
 
@@ -68,6 +87,10 @@ def test_a_worker_lives_while_its_lease_is_renewed(workers: list[WorkerInfo], st
         ([worker(seen_at=NOW + 4 * SECOND)], NOW, Status.OK),
         ([worker(seen_at=NOW + 6 * SECOND)], NOW, Status.FAILED),
         ([worker(seen_at=NOW - 999 * SECOND)], NOW, Status.OK),
+        # Who has a lease of 60 s renews it every 20 s.
+        ([worker(seen_at=NOW - 24 * SECOND, lease_until=NOW + 36 * SECOND)], NOW, Status.OK),
+        ([worker(seen_at=NOW - 26 * SECOND, lease_until=NOW + 34 * SECOND)], NOW, Status.DEGRADED),
+        ([worker(seen_at=NOW - 70 * SECOND, lease_until=NOW - 10 * SECOND)], NOW, Status.OK),  # gone, not behind
         ([], 0, Status.FAILED),
     ],
 )
@@ -206,6 +229,39 @@ def test_the_exit_code_tells_whether_it_lives(program: Program, home: Path) -> N
     assert (done.code, done.out) == (0, f"ok        worker: process {os.getpid()} lives\n")
     told = json.loads(program("health", "--live", "--ready", "--json").out)
     assert [check["name"] for check in told["checks"]][:2] == ["worker", "store"]
+
+
+def test_a_scrape_in_the_foreground_is_no_worker_that_lives(
+    program: Program, zoo: Zoo, home: Path, until: Until
+) -> None:
+    body = "import os, pathlib\npathlib.Path(os.environ['HOME'], 'began').touch()\ncontext.sleep(600)"
+    zoo.worker("demo", body)
+    process = program.start("scrape", "demo")
+    try:
+        until((home / "began").exists)
+        done = program("health", "--live")
+        assert (done.code, "no worker runs on" in done.out) == (1, True)
+        assert json.loads(program("workers", "--json").out)[0]["pid"] == process.pid
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+def test_a_supervisor_asks_for_its_own_worker(program: Program, zoo: Zoo, until: Until) -> None:
+    zoo.worker("demo")
+    process = program.start("run", "--inline")
+    try:
+        until(lambda: program("health", "--live").code == 0)
+        assert program("health", "--live", "--pid", str(process.pid)).code == 0
+        done = program("health", "--pid", str(os.getpid()))
+        assert done.code == 1
+        assert f"no worker with the process id {os.getpid()}" in done.out
+        assert f"there is {process.pid}" in done.out
+        assert "schema" not in done.out
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+    assert program("health", "--live", "--pid", "0").code == 2
 
 
 @pytest.mark.parametrize("command", ["health", "doctor"])

@@ -169,7 +169,7 @@ def test_what_only_looks_like_a_reference_is_a_value(value: Any) -> None:
 def test_a_reference_is_shown_and_what_it_leads_to_is_not(keeper: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     from pydantic import BaseModel, SecretStr
 
-    from ytworker.settings import decode_section
+    from ytworker.settings_sections import decode_section
 
     class Section(BaseModel):
         api_key: SecretStr

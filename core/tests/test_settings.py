@@ -14,13 +14,12 @@ from ytworker.settings import (
     ALL_ORDERS,
     Settings,
     blocked_plugins,
-    decode_section,
     default_config,
     default_queue,
     load_settings,
     sqlite_url,
-    variable,
 )
+from ytworker.settings_sections import decode_section, variable
 
 CANARY = "hunter2-canary"
 

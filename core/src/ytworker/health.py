@@ -46,21 +46,29 @@ def overall(checks: Iterable[Check]) -> Status:
     return max((check.status for check in checks), key=list(Status).index, default=Status.OK)
 
 
-def liveness(workers: Sequence[WorkerInfo], *, host: str, now: Microseconds) -> list[Check]:
+def liveness(workers: Sequence[WorkerInfo], *, host: str, now: Microseconds, pid: int | None = None) -> list[Check]:
     """Look whether a worker on this machine lives: it renews its lease only while its loop goes round.
+
+    A scrape in the foreground is no worker: it does its own task and nothing else.
 
     Args:
         workers: All workers of the queue.
         host: This machine; in a container that is its own name.
         now: Integer UTC microseconds.
+        pid: The process of the only one that is asked for; None is any.
     """
-    here = [worker for worker in workers if worker.host == host]
+    there = [worker for worker in workers if worker.host == host and not worker.foreground]
+    here = [worker for worker in there if pid in {None, worker.pid}]
     alive = [worker for worker in here if worker.lease_until >= now]
     if alive:
         return [Check("worker", Status.OK, f"process {', '.join(str(each.pid) for each in alive)} lives")]
     if here:
         pids = ", ".join(str(worker.pid) for worker in here)
         why = f"process {pids} was silent for longer than its lease: it hangs or is gone. Start it anew"
+    elif pid is not None:
+        others = ", ".join(str(worker.pid) for worker in there)
+        present = f"there {'are' if len(there) > 1 else 'is'} {others or 'none'}"
+        why = f"no worker with the process id {pid} on {host}; {present}. `ytworker workers` lists all of this queue"
     else:
         why = f"no worker runs on {host}; `ytworker run` starts one"
     return [Check("worker", Status.FAILED, why)]
@@ -85,7 +93,7 @@ def readiness(service: Service, *, now: Microseconds, disk_floor: int = DISK_FLO
 def _store(service: Service) -> Check:
     """Write for real: a worker that comes and goes. Looking at the file would not show a full or broken disk."""
     try:
-        service.queue.remove_worker(service.queue.add_worker(lease_seconds=_PROBE_SECONDS))
+        service.queue.remove_worker(service.queue.add_worker(lease_seconds=_PROBE_SECONDS, foreground=True))
     except YtworkerError as error:
         return Check("store", Status.FAILED, str(error))
     return Check("store", Status.OK, "it can be written")
@@ -104,14 +112,29 @@ def disk(service: Service, floor: int) -> list[Check]:
 
 
 def clock(workers: Sequence[WorkerInfo], now: Microseconds) -> Check:
-    """Compare this machine's clock with what others have written, and with what it cannot be."""
+    """Compare this machine's clock with what others have written, and with what it cannot be.
+
+    Who is ahead shows at once. Who is behind looks like one that is silent, so it is no failure: whoever holds a lease
+    renews it at a third of its length.
+    """
     ahead = max((worker.seen_at - now for worker in workers), default=0)
+    behind = max((_overdue(worker, now) for worker in workers if worker.lease_until > now), default=0)
     if now < _OLDEST_NOW:
         return Check("clock", Status.FAILED, "this machine's clock was never set; switch on its time service")
     if ahead > MOST_SKEW:
         why = f"a worker's clock is {ahead // SECOND} s ahead of this one; switch on the time service of both machines"
         return Check("clock", Status.FAILED, why)
+    if behind > MOST_SKEW:
+        why = (
+            f"a worker should have renewed its lease {behind // SECOND} s ago: it is silent, or its clock is behind. "
+            "Look at the log of that worker, and at the time service of both machines"
+        )
+        return Check("clock", Status.DEGRADED, why)
     return Check("clock", Status.OK, "it agrees with that of the workers")
+
+
+def _overdue(worker: WorkerInfo, now: Microseconds) -> Microseconds:
+    return now - worker.seen_at - (worker.lease_until - worker.seen_at) // 3
 
 
 def _sources(sources: Sequence[SourceState], now: Microseconds) -> Check:

@@ -24,7 +24,7 @@ from ytworker.pacing import Quota
 from ytworker.plugins.discovery import PluginInfo, PluginKind, PluginState, Policy, discover
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.redaction import redact
-from ytworker.settings import decode_section
+from ytworker.settings_sections import decode_section
 
 TIMEOUT = timedelta(seconds=60)
 

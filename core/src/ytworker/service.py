@@ -203,7 +203,7 @@ class Service(Tending):
         """
         self.queue.rescue()  # whoever only ever scrapes by hand has no worker that would
         patient = True
-        with self.worker_factory().create(observe=observe, patient=True, ignore_pauses=True) as worker:
+        with self.worker_factory().create(observe=observe, foreground=True) as worker:
             claim: Claim | Enqueued | None = self.queue.enqueue_and_claim(task, worker.id)
             while isinstance(claim, Claim):
                 result = worker.process_task(claim)
@@ -228,8 +228,9 @@ class Service(Tending):
         if waiting is not None:
             waiting(task)
         while (left := task.run_at - self._clock()) > 0:  # a sleep may end early, and the clock may be set
-            worker.keep_alive()
-            self._sleep(min(left / SECOND, FOREGROUND_WAIT_SECONDS))
+            wait = min(left / SECOND, FOREGROUND_WAIT_SECONDS)
+            worker.keep_alive(wait)
+            self._sleep(wait)
         return self.queue.claim_task(worker.id, task.id)
 
     def run(

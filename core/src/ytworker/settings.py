@@ -2,39 +2,35 @@
 
 Precedence: flags, then the environment (``YTWORKER_…``, nested with ``__``), then the TOML file in the user's config
 folder, then the defaults. Plugins own their sections (``[plugins.NAME]``): the core carries them untouched to the
-process that runs the plugin, and :func:`decode_section` turns them into the plugin's model there.
+process that runs the plugin, where ``decode_section`` turns them into the plugin's model.
 """
 
-import difflib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import quote
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
-from pydantic_settings.exceptions import SettingsError as SourceError
 
 from ytworker.errors import SettingsError
 from ytworker.name_lists import NameList
 from ytworker.pacing import PACES, Pace
-from ytworker.redaction import masked, remember, remember_secrets
-from ytworker.secret_references import resolve_all
+from ytworker.redaction import masked, remember
+from ytworker.settings_layers import Layer, from_environment, from_file, merged, origins_of, unknown_variables
+from ytworker.settings_sections import PREFIX
 
 APP = "ytworker"
-PREFIX = "YTWORKER_"
 CONFIG_VARIABLE = "YTWORKER_CONFIG"
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -49,7 +45,6 @@ DEFAULT_RETRY = "default"
 """The name under ``retry`` that stands for every task type."""
 
 LONGEST_KEEP_DAYS = 36_500
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def default_queue() -> str:
@@ -203,8 +198,9 @@ class Settings(BaseSettings):
         default=1024,
         ge=0,
         le=1 << 20,
-        description="How much memory one child process may allocate, in megabytes; more is a MemoryError, and the task "
-        "is tried again later. 0 is without limit.",
+        description="How much memory one child process may allocate, in megabytes; more is a MemoryError. On Linux it "
+        "may also hold no more together with all that it started, shared memory included; else it is killed. Both "
+        "times the task is tried again later. 0 is without limit.",
     )
     max_processes: int = Field(
         default=32,
@@ -254,6 +250,14 @@ class Settings(BaseSettings):
             per_hour=self.pace_per_hour or pace.per_hour,
             in_flight=self.pace_in_flight or pace.in_flight,
         )
+
+    @field_validator("queue")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        if not value.strip():
+            msg = "it is empty; name a file or a URL, or leave it out for the queue in your data folder"
+            raise ValueError(msg)
+        return value
 
     @field_validator("only", "block", "prefer", mode="before")
     @classmethod
@@ -333,13 +337,6 @@ class LoadedSettings:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Layer:
-    values: dict[str, Any]
-    origin: Any  # a dotted path in, the name of its origin out
-    paths: set[str] = field(default_factory=set)
-
-
 def config_path(config: Path | None = None) -> Path:
     """Give the TOML file that is read: the one given, the variable ``YTWORKER_CONFIG``, the user's own."""
     return _named_config(config) or default_config()
@@ -366,130 +363,22 @@ def load_settings(flags: Mapping[str, Any] | None = None, config: Path | None = 
         raise SettingsError(msg)
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     layers = [
-        _Layer(given, lambda path: "--" + path.replace("_", "-")),
-        _Layer(_from_environment(), lambda path: PREFIX + path.replace(".", "__").upper()),
-        _Layer(_from_file(file), lambda path: f"{path} in {file}"),
+        Layer(given, lambda path: "--" + path.replace("_", "-")),
+        Layer(from_environment(Settings), lambda path: PREFIX + path.replace(".", "__").upper()),
+        Layer(from_file(Settings, file), lambda path: f"{path} in {file}"),
     ]
-    origins = _origins(layers)
-    merged: dict[str, Any] = {}
+    origins = origins_of(layers)
+    whole: dict[str, Any] = {}
     for layer in reversed(layers):
-        merged = _merge(merged, layer.values)
+        whole = merged(whole, layer.values)
     try:
-        values = Settings(**merged)
+        values = Settings(**whole)
     except ValidationError as error:
         raise SettingsError(_describe(error, origins)) from None
     values.block = (*values.block, *blocked_plugins().read())
     values.prefer = (*values.prefer, *preferred_plugins().read())
     remember({"queue": values.queue, **values.plugins})
-    return LoadedSettings(values, origins, file, tuple(_unknown_variables()))
-
-
-def variable(*path: str) -> str:
-    """Name the variable that sets a value, such as ``YTWORKER_PLUGINS__YTDLP__PROXY``."""
-    return PREFIX + "__".join(path).upper()
-
-
-def decode_section(name: str, model: type[Model], raw: Mapping[str, Any]) -> Model:
-    """Turn the raw values of ``[plugins.NAME]`` into the plugin's model.
-
-    What came from the environment is text: lists and tables in it are JSON, a list may also be comma-separated. What
-    refers to a secret is looked up here, in the process that needs it, and learnt by heart.
-
-    Raises:
-        SettingsError: A value does not fit, nothing reads it, or a secret is not where the setting says. The message
-            names the setting and its variable.
-    """
-    remember(raw)
-    values = {key: _looked_up(name, key, _decode(model, key, value)) for key, value in raw.items()}
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(('plugins', name, *map(str, problem['loc'])))}: {problem['msg']} "
-            f"(also set by {variable('plugins', name, *map(str, problem['loc'][:1]))})"
-            for problem in error.errors(include_url=False, include_input=False, include_context=False)
-        )
-        raise SettingsError(problems) from None
-
-
-def _looked_up(name: str, key: str, value: Any) -> Any:
-    try:
-        whole, secrets = resolve_all(value)
-    except ValueError as error:
-        msg = f"plugins.{name}.{key} (also {variable('plugins', name, key)}) refers to a secret, but {error}"
-        raise SettingsError(msg) from None
-    remember_secrets(secrets)
-    return whole
-
-
-def _decode(model: type[BaseModel], key: str, value: Any) -> Any:
-    if not isinstance(value, str) or key not in model.model_fields:
-        return value
-    schema = model.model_json_schema()["properties"].get(key, {})
-    parts = (schema, *schema.get("anyOf", ()))
-    kinds = {"object" if "$ref" in part else part.get("type") for part in parts}
-    if not kinds & {"array", "object"} or "string" in kinds:
-        return value
-    try:
-        decoded = json.loads(value)
-    except (ValueError, RecursionError):
-        decoded = value
-    if decoded is None or isinstance(decoded, list | dict):
-        return decoded
-    listed = "array" in kinds and not value.lstrip().startswith("[")
-    return [part.strip() for part in value.split(",") if part.strip()] if listed else value
-
-
-def _from_environment() -> dict[str, Any]:
-    try:
-        return EnvSettingsSource(Settings)()
-    except SourceError as error:
-        msg = f'a {PREFIX} variable is not valid JSON: {error}. Quote it like \'["a", "b"]\''
-        raise SettingsError(msg) from None
-
-
-def _from_file(file: Path) -> dict[str, Any]:
-    try:
-        return TomlConfigSettingsSource(Settings, file)() if file.is_file() else {}
-    except (ValueError, OSError, RecursionError) as error:  # TOMLDecodeError is a ValueError
-        msg = f"{file} cannot be read: {error}"
-        raise SettingsError(msg) from None
-
-
-_TABLES = tuple(f"{PREFIX}{name}__" for name in ("PLUGINS", "RETRY"))
-
-
-def _unknown_variables() -> Iterator[str]:
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
-    for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known and not name.startswith(_TABLES):
-            bare = [each.removeprefix(PREFIX) for each in sorted(known)]  # the prefix alone makes all names alike
-            guess = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1)
-            yield f"nothing reads the variable {name}" + (f"; did you mean {PREFIX}{guess[0]}?" if guess else "")
-
-
-def _origins(layers: list[_Layer]) -> dict[str, str]:
-    origins: dict[str, str] = {}
-    for layer in layers:
-        for path in _flatten(layer.values):
-            origins.setdefault(path, layer.origin(path))
-    return origins
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"
-
-
-def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(low)
-    for key, value in high.items():
-        both_tables = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both_tables else value
-    return merged
+    return LoadedSettings(values, origins, file, tuple(unknown_variables(Settings, CONFIG_VARIABLE)))
 
 
 def _describe(error: ValidationError, origins: Mapping[str, str]) -> str:

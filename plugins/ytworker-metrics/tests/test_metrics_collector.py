@@ -9,14 +9,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ytworker import Service
 from ytworker.engine.sighting import Lookout
-from ytworker.engine.tally import DURATIONS, WAITS, WINDOW, Tally
+from ytworker.engine.tally import WINDOW, Tally
 from ytworker.errors import StoreError
 from ytworker.model import Item, Metrics, NewTask, Origin, Outcome, Sights, TaskResult
-from ytworker.queue import ITEM_FIELDS, Ask, FIFOStrategy, Pace, Quota
+from ytworker.queue import DURATIONS, ITEM_FIELDS, WAITS, Ask, FIFOStrategy, Pace, Quota, bucket_names, counter_name
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.testing import FakeClock, MemoryQueue
 from ytworker_metrics import QueueCollector
-from ytworker_metrics.counted import BOUNDS, WAIT_BOUNDS
 
 
 def collect(service: Service, clock: FakeClock, **options: Any) -> CollectorRegistry:
@@ -240,6 +239,12 @@ def test_a_task_type_may_have_any_name(service: Service, clock: FakeClock) -> No
     assert told["ytworker_field_null_ratio", "tags", kind] == 0
 
 
-def test_the_bounds_are_those_that_workers_count_by() -> None:
-    assert (*(f"{each:g}" for each in DURATIONS), "+Inf") == BOUNDS
-    assert (*(f"{each:g}" for each in WAITS), "+Inf") == WAIT_BOUNDS
+def test_the_buckets_are_those_that_workers_count_by(service: Service, clock: FakeClock) -> None:
+    durations, waits = bucket_names(DURATIONS), bucket_names(WAITS)
+    service.queue.count({counter_name("duration", "demo", "ok", bound): 1 for bound in durations})
+    service.queue.count({counter_name("wait", bound): 1 for bound in waits})
+    told = samples(collect(service, clock))
+    for number, bound in enumerate(durations, 1):
+        assert told["ytworker_job_duration_seconds_bucket", bound, "ok", "demo"] == number
+    for number, bound in enumerate(waits, 1):
+        assert told["ytworker_job_wait_seconds_bucket", bound, "work.db"] == number

@@ -102,7 +102,7 @@ def test_the_options_are_fixed_but_for_the_settings() -> None:
 
 
 def test_s1_s2_a_proxy_may_be_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ytworker.settings import decode_section
+    from ytworker.settings_sections import decode_section
 
     monkeypatch.setenv("MY_PROXY", "http://me:c4n4ry-pass@127.0.0.1:8080")
     found = decode_section("ytdlp", YtdlpSettings, {"proxy": "env:MY_PROXY"})

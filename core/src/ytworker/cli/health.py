@@ -27,21 +27,26 @@ def health(
     ctx: typer.Context,
     live: Annotated[bool, typer.Option("--live", help="Does a worker on this machine live?")] = False,
     ready: Annotated[bool, typer.Option("--ready", help="Can the queue be worked on? (The default.)")] = False,
+    pid: Annotated[
+        int | None, typer.Option("--pid", min=1, metavar="PID", help="Does the worker with this process id live?")
+    ] = None,
     disk_floor: Floor = DISK_FLOOR // MEGABYTE,
     json: Json = False,
 ) -> None:
     """Say whether all is well by the exit code, 0 or 1, for Docker and other supervisors.
 
-    Live: a worker on this machine renews its lease. Ready: the queue can be written, its schema is the present one, the
-    disk is not full and the clock is right. A source that rests is degraded, which is no failure.
+    Live: a worker on this machine renews its lease; with --pid, that very worker. Ready: the queue can be written, its
+    schema is the present one, the disk is not full and the clock is right. A source that rests is degraded, which is
+    no failure.
     """
     state: State = ctx.find_object(State) or State()
     now = time.time_ns() // 1000
     checks: list[Check] = []
+    live = live or pid is not None
     try:
         with state.service() as service:
             if live:
-                checks += liveness(service.queue.workers(), host=socket.gethostname(), now=now)
+                checks += liveness(service.queue.workers(), host=socket.gethostname(), now=now, pid=pid)
             if ready or not live:
                 checks += readiness(service, now=now, disk_floor=disk_floor * MEGABYTE)
     except YtworkerError as error:

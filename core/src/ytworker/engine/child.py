@@ -14,10 +14,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import packaging.requirements  # noqa: F401 - each child needs it to judge plugins, and would take 40 ms to load it
 
+from ytworker.engine import memory
 from ytworker.engine.classify import clean
 from ytworker.engine.gate import may_begin
 from ytworker.engine.messages import Message, decode, encode, error_message, is_a
@@ -29,7 +29,6 @@ from ytworker.plugins.registry import PluginRegistry
 from ytworker.redaction import redact
 
 MAX_LOG = 16_000
-MIB = 1 << 20
 GROWN = 1.05
 """How much larger than ever is worth a word to the worker; to look closely takes longer than a short task."""
 _STREAMS = (1, 2)
@@ -192,16 +191,17 @@ class Child:
 
 def resident() -> int:
     """Give how much memory this process holds, in bytes; where the system does not tell, the most that it ever held."""
-    with suppress(OSError, ValueError, IndexError):
-        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+    return memory.resident("self") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
 def limit(memory_mb: int) -> None:
-    """Turn an allocation beyond the limit into a MemoryError, and write no core file: it would hold secrets."""
+    """Turn an allocation beyond the limit into a MemoryError, and write no core file: it would hold secrets.
+
+    What this does not count, shared memory and what other processes hold, the worker weighs now and then.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_mb:
-        most = memory_mb * MIB
+        most = memory_mb * memory.MIB
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))

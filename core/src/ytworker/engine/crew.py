@@ -14,11 +14,12 @@ from functools import partial
 from ytworker.engine.attempt import Attempt
 from ytworker.engine.channel import Channel, LineTooLongError
 from ytworker.engine.children import ForkServer, describe
-from ytworker.engine.descendants import has_too_many, too_many
+from ytworker.engine.descendants import are_too_many, descendants, too_many
 from ytworker.engine.gate import Gate
 from ytworker.engine.hearing import Learn, NonsenseError, crashed, hear, nonsense
 from ytworker.engine.loading import Loading
 from ytworker.engine.member import Ended, Limits, Member
+from ytworker.engine.memory import Scales, too_much
 from ytworker.engine.messages import Message, encode
 from ytworker.engine.sharing import AttemptDeps
 from ytworker.errors import PluginsRefusedError, StoreError
@@ -29,7 +30,8 @@ from ytworker.queue import Waker
 log = logging.getLogger(__name__)
 
 COUNT_SECONDS = 0.25
-"""How often the processes that children started are counted, at least while a task runs: a fork bomb doubles fast."""
+"""How often the processes that children started are counted and weighed, at least while a task runs: a fork bomb
+doubles fast."""
 
 
 class _Share:
@@ -89,6 +91,8 @@ class Crew:
         self._alarm: socket.socket | None = None
         self._waker: Waker | None = None
         self._counted_at = 0.0
+        self._watches = limits.max_processes > 0 or limits.memory_mb > 0
+        self._scales = Scales(limits.memory_mb)
         self.woken = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(server, selectors.EVENT_READ)
@@ -267,19 +271,24 @@ class Crew:
                 self._stop(member)
         if time.monotonic() - self._counted_at >= COUNT_SECONDS:
             self._counted_at = time.monotonic()
-            self._count_processes()
+            if self._watches:
+                self._count_processes()
 
     def _count_processes(self) -> None:
-        most = self._limits.max_processes
-        for member in self._members.values():
-            if not member.killed and has_too_many(member.pid, most):
-                log.warning("a plugin had started more than %d processes: they are killed with its own", most)
-                self._kill(member, too_many(most))
+        """Kill every child that has started too many processes, or holds too much memory together with them."""
+        most, memory_mb = self._limits.max_processes, self._limits.memory_mb
+        families = {pid: descendants(pid) for pid, member in self._members.items() if not member.killed}
+        verdicts = {pid: too_many(most) for pid, started in families.items() if are_too_many(started, most)}
+        weighed = self._scales.overweight((pid, [pid, *started]) for pid, started in families.items())
+        verdicts |= {pid: too_much(weight, memory_mb) for pid, weight in weighed.items() if pid not in verdicts}
+        for pid, verdict in verdicts.items():
+            log.warning("a child is killed with all that it started: %s", verdict.message)
+            self._kill(self._members[pid], verdict)
 
     def _waits(self) -> list[float]:
         if self._server.has_news:
             return [0.0]
-        count = [COUNT_SECONDS] if self._limits.max_processes and self.holds else []
+        count = [COUNT_SECONDS] if self._watches and self.holds else []
         return [*count, *(member.patience() for member in self._members.values())]
 
     def _stop(self, member: Member) -> None:

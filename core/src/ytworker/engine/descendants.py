@@ -3,6 +3,7 @@
 ``RLIMIT_NPROC`` is no way to bound that: it counts all processes of a user, and binds no root.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,13 +11,10 @@ from ytworker.engine.forkserver import children_of
 from ytworker.model import ErrorClass, ErrorInfo
 
 
-def has_too_many(pid: int, most: int) -> bool:
-    """Tell whether more than ``most`` processes that descend from this one run; 0 is without limit."""
-    if not most:
-        return False
-    found = _descendants(pid)
+def are_too_many(found: Sequence[int], most: int) -> bool:
+    """Tell whether more than ``most`` of these processes run; 0 is without limit."""
     # Those that ended and wait for their burial use nothing; to look at each is only worth it where it may matter.
-    return len(found) > most and sum(map(_runs, found)) > most
+    return 0 < most < len(found) and sum(map(_runs, found)) > most
 
 
 def too_many(most: int) -> ErrorInfo:
@@ -30,7 +28,8 @@ def too_many(most: int) -> ErrorInfo:
     )
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Give what this process has started, directly or through others; those that ended and are not buried included."""
     found: list[int] = []
     generation = [pid]
     while generation:

@@ -60,8 +60,7 @@ class WorkerFactory:
         observe: Observer | None = None,
         stopping: Callable[[], bool] = lambda: False,
         draining: Callable[[], bool] = lambda: False,
-        patient: bool = False,
-        ignore_pauses: bool = False,
+        foreground: bool = False,
     ) -> PluginWorker:
         """Make a worker that runs plugins in this process.
 
@@ -71,14 +70,14 @@ class WorkerFactory:
             observe: Sees the progress of each task.
             stopping: Tells whether it gives its task back.
             draining: Tells whether it gives its task back as soon as that has to wait.
-            patient: Let a task wait for its turn, however far off that is.
-            ignore_pauses: Ask paused sources all the same.
+            foreground: Whether it comes for a task of its own and goes again, with somebody who waits for that: then paused
+                sources are asked all the same, and a turn may be far off.
         """
         attempts = replace(
-            self._attempts(ignore_pauses), observe=observe, stopping=stopping, draining=draining, patient=patient
+            self._attempts(foreground), observe=observe, stopping=stopping, draining=draining, patient=foreground
         )
         executor = InlineExecutor(TaskRunner(self.registry, self.sleep, self.clock))
-        return PluginWorker(self._deps(strategy, types), executor, attempts)
+        return PluginWorker(replace(self._deps(strategy, types), foreground=foreground), executor, attempts)
 
     def create_crew(
         self,

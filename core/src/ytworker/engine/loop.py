@@ -65,7 +65,7 @@ class CrewWorker(BaseWorker):
         """Let a child do one task, and wait for it."""
         self._crew.hand([claim])
         while True:
-            self.keep_alive()
+            self.keep_alive(TURN_SECONDS)
             for ended in self._crew.turn(TURN_SECONDS):
                 return ended.result
 
@@ -85,7 +85,7 @@ class CrewWorker(BaseWorker):
 
     def turn(self, seconds: float, waker: Waker | None = None) -> tuple[list[Ended], bool]:
         """Wait for the children, and for the waker; see :meth:`Crew.turn`. Gives what ended, and whether it woke."""
-        self.keep_alive()
+        self.keep_alive(seconds)
         self._crew.attend(waker)
         self._crew.woken = False
         return self._crew.turn(seconds), self._crew.woken

@@ -9,6 +9,7 @@ from ytworker.engine.attempt import Attempt
 from ytworker.engine.channel import Channel
 from ytworker.engine.gate import Gate
 from ytworker.engine.loading import Plugin
+from ytworker.engine.memory import MIB
 from ytworker.engine.messages import encode, task_message
 from ytworker.model import Claim, ErrorInfo, TaskResult
 
@@ -18,7 +19,6 @@ AHEAD_SECONDS = 0.02
 """How much more work, by the length of its last task, a child may be handed on top of that."""
 MOST_AHEAD = 8
 """Measured: with fewer the worker writes down too few tasks in one transaction, and with more nothing is gained."""
-MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,8 @@ class Limits:
     """What children may use.
 
     Attributes:
-        memory_mb: Megabytes that a child may allocate before it meets MemoryError; 0 is without limit.
+        memory_mb: Megabytes that a child may allocate before it meets MemoryError, and hold together with the processes
+            that it started before it is killed; 0 is without limit.
         recycle_after_tasks: After so many tasks a child makes room for a fresh one.
         recycle_rss_mb: And as soon as it holds so many megabytes after a task; 0 is never.
         grace_seconds: How long a task that should stop may take to do so before its child is killed.

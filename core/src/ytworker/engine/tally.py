@@ -15,14 +15,10 @@ from ytworker.engine.retry import Decision
 from ytworker.engine.telling import outcome_of
 from ytworker.errors import StoreError
 from ytworker.model import NO_SIGHTS, SECOND, Claim, Microseconds, Sights, TaskResult
-from ytworker.queue import TaskQueue, counter_name, labels_of
+from ytworker.queue import DURATIONS, WAITS, TaskQueue, bucket_names, counter_name, labels_of
 
 EVERY: Microseconds = 10 * SECOND
 """How often the counts go to the queue; shorter than anybody scrapes metrics."""
-DURATIONS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
-"""Upper bounds of the histogram of durations, in seconds: from one request to the default deadline."""
-WAITS = (0.01, 0.1, 1.0, 10.0, 60.0, 300.0, 600.0, 3600.0, 21_600.0, 86_400.0)
-"""Upper bounds of the histogram of waits, in seconds: from an idle worker to a backlog of days."""
 WINDOW = 500
 """So many items of a type are looked at for the share that lacks a field, at least; and up to twice as many."""
 
@@ -46,7 +42,7 @@ class _Times:
 
     def counts(self, kind: str, *labels: str) -> dict[str, int]:
         """Name the counters."""
-        names = [*(f"{bound:g}" for bound in self.bounds), "+Inf"]
+        names = bucket_names(self.bounds)
         filled = {counter_name(kind, *labels, name): n for name, n in zip(names, self.buckets, strict=True) if n}
         return {**filled, counter_name(f"{kind}_sum", *labels): self.total} if filled else {}
 

@@ -63,6 +63,8 @@ class WorkerDeps:
         clock: Integer UTC microseconds.
         lease_seconds: How long a silent worker keeps its tasks.
         random: Draws from [0, 1).
+        foreground: Whether it comes for a task of its own and goes again; then its lease does not show that a worker
+            lives.
     """
 
     queue: TaskQueue
@@ -72,6 +74,7 @@ class WorkerDeps:
     retry: Callable[[str], RetryStrategy] = field(default=lambda _type: RetryStrategy())
     lease_seconds: float = 60.0
     random: Callable[[], float] = random.random
+    foreground: bool = False
 
 
 REFUSALS = (UnstorableError, PayloadError, ValueError, TypeError, RecursionError)
@@ -221,7 +224,8 @@ class BaseWorker(ABC):
 
     def _register(self) -> None:
         self._thread = threading.get_ident()
-        self.id = self._deps.queue.add_worker(lease_seconds=self._deps.lease_seconds)
+        deps = self._deps
+        self.id = deps.queue.add_worker(lease_seconds=deps.lease_seconds, foreground=deps.foreground)
         self._keeper = LeaseKeeper(self._deps.queue, self.id, self._deps.lease_seconds)
         self._keeper.__enter__()
 

@@ -32,7 +32,7 @@ from ytworker.plugins.dispatch import Dispatcher, HookManager
 from ytworker.plugins.kinds import require_shape
 from ytworker.plugins.listening import MAX_WARNINGS, Listening
 from ytworker.plugins.tracing import trace_calls
-from ytworker.settings import decode_section
+from ytworker.settings_sections import decode_section
 
 _ANSWERS = frozenset({"get_task_type", "scrape", "get_parameters"})
 

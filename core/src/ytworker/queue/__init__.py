@@ -14,11 +14,14 @@ from ytworker.errors import (
     TaskNotFoundError,
     UnstorableError,
 )
-from ytworker.model import Claim, Doubted, ErrorInfo, NewTask, OnConflict, Origin, SourceState, UniqueWhile
+from ytworker.model import SECOND, Claim, Doubted, ErrorInfo, NewTask, OnConflict, Origin, SourceState, UniqueWhile
 from ytworker.pacing import Admission, Ask, Pace, Quota, QuotaUse, Reserved, SourceUse
 from ytworker.queue.counting import (
+    DURATIONS,
     ITEM_FIELDS,
+    WAITS,
     Change,
+    bucket_names,
     counter_name,
     counts_of_enqueued,
     counts_of_items,
@@ -62,8 +65,11 @@ from ytworker.queue.strategies import (
 
 __all__ = [
     "AGED_SHARE",
+    "DURATIONS",
     "ITEM_FIELDS",
     "ORDERS",
+    "SECOND",
+    "WAITS",
     "Admission",
     "Ask",
     "Attempt",
@@ -119,6 +125,7 @@ __all__ = [
     "WeightedRandomStrategy",
     "WorkerInfo",
     "as_record",
+    "bucket_names",
     "change_of",
     "content_hash",
     "counter_name",

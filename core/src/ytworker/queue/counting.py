@@ -16,6 +16,11 @@ from ytworker.model import Author, Item, Metrics, NewTask
 
 SEPARATOR = "|"
 
+DURATIONS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
+"""Upper bounds of the histogram of durations, in seconds: from one request to the default deadline."""
+WAITS = (0.01, 0.1, 1.0, 10.0, 60.0, 300.0, 600.0, 3600.0, 21_600.0, 86_400.0)
+"""Upper bounds of the histogram of waits, in seconds: from an idle worker to a backlog of days."""
+
 
 class Change(StrEnum):
     """What a sight of an item changes; each is exactly one of these.
@@ -54,6 +59,11 @@ def labels_of(name: str, number: int) -> tuple[str, ...]:
     """Give the labels of a counter that has so many."""
     _, _, labels = name.partition(SEPARATOR)
     return tuple(labels.rsplit(SEPARATOR, number - 1))
+
+
+def bucket_names(bounds: Iterable[float]) -> tuple[str, ...]:
+    """Name the buckets of a histogram by their upper bounds, as the last label of its counters does."""
+    return (*(f"{bound:g}" for bound in bounds), "+Inf")
 
 
 def missing_fields(item: Item) -> list[str]:

@@ -64,8 +64,13 @@ class TaskQueue(Protocol):
 
     # -- working on them
 
-    def add_worker(self, *, lease_seconds: float) -> int:
-        """Register a worker of this process and give its random id."""
+    def add_worker(self, *, lease_seconds: float, foreground: bool = False) -> int:
+        """Register a worker of this process and give its random id.
+
+        Args:
+            lease_seconds: How long its lease holds.
+            foreground: Whether it comes for a task of its own and goes again; it does not show that a worker lives.
+        """
 
     def renew(self, worker_id: int, *, lease_seconds: float) -> bool:
         """Prolong a lease; False when it has lapsed and was taken away, after which nothing can be claimed with it."""

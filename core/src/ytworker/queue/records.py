@@ -34,7 +34,7 @@ class Enqueued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
-    """A worker that holds a lease; ``id`` is random per start."""
+    """A worker that holds a lease; ``id`` is random per start, ``foreground`` is who goes again after its own task."""
 
     id: int
     host: str
@@ -43,6 +43,7 @@ class WorkerInfo:
     started_at: Microseconds
     seen_at: Microseconds
     lease_until: Microseconds
+    foreground: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ BOUNDS = ">=0.1,<1"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_.][a-z0-9]+)*", re.IGNORECASE)
 _MAX_NAME = 60
-_PREFIX = "ytworker-"
+_CORE = "ytworker"
+_PREFIX = f"{_CORE}-"
 
 # Where each template goes; the names of the package and of the command are filled in as in the texts.
 _FILES = {
@@ -83,6 +84,9 @@ def name_project(name: str, task_type: str | None = None, author: str | None = N
         msg = f"{name!r} is no name for a plugin: use letters, digits and dashes, such as ytworker-feeds"
         raise ValueError(msg)
     short = re.sub(r"[-_.]+", "-", name).lower().removeprefix(_PREFIX)
+    if short == _CORE:
+        msg = f"{name!r} is ytworker itself; name what your plugin asks, such as ytworker-feeds"
+        raise ValueError(msg)
     answered = (task_type or short).replace("-", "_")
     if not answered.isidentifier() or keyword.iskeyword(answered) or not answered.islower():
         msg = f"{answered!r} is no task type: use lower-case letters, digits and underscores, such as feed_scrape"

@@ -13,8 +13,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from ytworker import Service, TaskStatus, __version__
-from ytworker.queue import QueueFacts, TaskQueue, queue_name
-from ytworker_metrics.counted import SECOND, counted
+from ytworker.queue import SECOND, QueueFacts, TaskQueue, queue_name
+from ytworker_metrics.counted import counted
 
 _SIZES = {
     "bytes": ("ytworker_store_bytes", "Size of the queue's file."),

@@ -7,9 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from ytworker.queue import ITEM_FIELDS, Change, Origin, TaskQueue, labels_of
-
-SECOND = 1_000_000
+from ytworker.queue import (
+    DURATIONS,
+    ITEM_FIELDS,
+    SECOND,
+    WAITS,
+    Change,
+    Origin,
+    TaskQueue,
+    bucket_names,
+    counter_name,
+    labels_of,
+)
 
 QUEUE_COUNTERS = {
     "stale_writes": (
@@ -26,11 +35,6 @@ QUEUE_COUNTERS = {
     "claim_conflicts": ("ytworker_claim_conflicts", "Claims among those that had to wait for another process."),
 }
 """The queue's own counters by their metric and its help; Prometheus adds ``_total``."""
-
-BOUNDS = ("0.1", "0.5", "1", "5", "10", "30", "60", "300", "900", "+Inf")
-"""Of the histogram of durations, in seconds: those by which workers count."""
-WAIT_BOUNDS = ("0.01", "0.1", "1", "10", "60", "300", "600", "3600", "21600", "86400", "+Inf")
-"""Of the histogram of waits."""
 
 
 def counted(queue: TaskQueue, name: str) -> Iterator[Metric]:
@@ -76,7 +80,7 @@ def _durations(queue: TaskQueue) -> Metric:
         found.setdefault(tuple(labels), {})[bound] = count
     sums = _found(queue, "duration_sum", 2)
     for which, counts in sorted(found.items()):
-        family.add_metric(which, _buckets(counts, BOUNDS), sum_value=sums.get(which, 0) / SECOND)
+        family.add_metric(which, _buckets(counts, DURATIONS), sum_value=sums.get(which, 0) / SECOND)
     return family
 
 
@@ -87,25 +91,24 @@ def _waits(queue: TaskQueue, name: str) -> Metric:
         labels=["queue"],
     )
     counts = {bound: count for (bound,), count in _found(queue, "wait", 1).items()}
-    family.add_metric([name], _buckets(counts, WAIT_BOUNDS), sum_value=queue.counter("wait_sum") / SECOND)
+    family.add_metric([name], _buckets(counts, WAITS), sum_value=queue.counter("wait_sum") / SECOND)
     return family
 
 
 def _paced(queue: TaskQueue) -> Metric:
-    family = CounterMetricFamily(
-        "ytworker_source_wait_seconds", "Time that attempts waited for their turn with a source.", labels=["source"]
-    )
-    for source, waited in sorted(_found(queue, "paced", 1).items()):
-        family.add_metric(source, waited / SECOND)
-    return family
+    text = "Time that attempts waited for their turn with a source."
+    return _in_seconds(queue, "paced", CounterMetricFamily("ytworker_source_wait_seconds", text, labels=["source"]))
 
 
 def _successes(queue: TaskQueue) -> Metric:
-    family = GaugeMetricFamily(
-        "ytworker_last_success_timestamp_seconds", "When an attempt ended well last, as Unix time.", labels=["worker"]
-    )
-    for worker, moment in sorted(_found(queue, "success", 1).items()):
-        family.add_metric(worker, moment / SECOND)
+    name, text = "ytworker_last_success_timestamp_seconds", "When an attempt ended well last, as Unix time."
+    return _in_seconds(queue, "success", GaugeMetricFamily(name, text, labels=["worker"]))
+
+
+def _in_seconds(queue: TaskQueue, kind: str, family: CounterMetricFamily | GaugeMetricFamily) -> Metric:
+    """Fill a family of one label with counters that are kept in microseconds."""
+    for label, value in sorted(_found(queue, kind, 1).items()):
+        family.add_metric(label, value / SECOND)
     return family
 
 
@@ -129,13 +132,13 @@ def _fields(queue: TaskQueue) -> Iterator[Metric]:
     yield from (ratio, looked_at)
 
 
-def _buckets(counts: Mapping[str, int], bounds: tuple[str, ...]) -> list[tuple[str, float]]:
+def _buckets(counts: Mapping[str, int], bounds: Iterable[float]) -> list[tuple[str, float]]:
     total, buckets = 0, []
-    for bound in bounds:
+    for bound in bucket_names(bounds):
         total += counts.get(bound, 0)
         buckets.append((bound, float(total)))
     return buckets
 
 
 def _found(queue: TaskQueue, kind: str, labels: int) -> dict[tuple[str, ...], int]:
-    return {labels_of(name, labels): count for name, count in queue.counters(f"{kind}|").items()}
+    return {labels_of(name, labels): count for name, count in queue.counters(counter_name(kind, "")).items()}

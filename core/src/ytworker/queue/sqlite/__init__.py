@@ -113,8 +113,8 @@ class SQLiteQueue(SettleOneByOne):
 
     # -- working on them
 
-    def add_worker(self, *, lease_seconds: float) -> int:
-        return leases.add_worker(self._database, self._clock(), lease_seconds)
+    def add_worker(self, *, lease_seconds: float, foreground: bool = False) -> int:
+        return leases.add_worker(self._database, self._clock(), lease_seconds, foreground=foreground)
 
     def renew(self, worker_id: int, *, lease_seconds: float) -> bool:
         self._refuse_moved()

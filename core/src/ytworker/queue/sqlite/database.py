@@ -352,6 +352,7 @@ _MEANINGS = {
     "Is a directory": "this is a folder, a file is wanted. Name one in it with --queue",
     "File exists": "the folder of this path is a file. Name another place with --queue",
     "Not a directory": "a part of this path is a file. Name another place with --queue",
+    "No such file": "no file can be made here. Name another place with --queue",
     "No space left": "the disk is full. Nothing was lost; free some space and start again",
     "unable to open": "the queue cannot be opened. Check that the folder exists and may be written",
     "not a database": "this is not a queue of ytworker. Name another file with --queue",

@@ -14,7 +14,10 @@ from ytworker.queue.sqlite.database import Database, Row
 from ytworker.queue.sqlite.failures import add_error
 from ytworker.queue.sqlite.schema import FLAG_ERRORS, READY_KEYS
 
-_ADD = "INSERT INTO worker (id, host, pid, version, started_at, seen_at, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_ADD = """
+INSERT INTO worker (id, host, pid, version, started_at, seen_at, lease_until, foreground)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _RENEW = "UPDATE worker SET seen_at = ?, lease_until = ? WHERE id = ? AND NOT lost"
 # `lost` keeps a worker from claiming. It also says how its tasks are released by whoever comes to it: those of a worker
 # that left in good order cost no attempt, even if it was killed on its way out.
@@ -36,14 +39,16 @@ _TAKE_BACK = f"UPDATE task SET status = 0, at = ?, owner = NULL, attempt = attem
 _BURY = f"UPDATE task SET status = 4, at = ?, owner = NULL, flags = flags | {FLAG_ERRORS} WHERE id = ?"
 _WAITS_NO_MORE = "UPDATE run SET reason = NULL, source = NULL WHERE id = ? AND reason IS NOT NULL"
 _WORKERS = """
-SELECT id, host, pid, version, started_at, seen_at, lease_until FROM worker WHERE NOT lost ORDER BY started_at
+SELECT foreground, id, host, pid, version, started_at, seen_at, lease_until FROM worker
+ WHERE NOT lost ORDER BY started_at
 """
 
 
-def add_worker(database: Database, now: Microseconds, lease_seconds: float) -> int:
+def add_worker(database: Database, now: Microseconds, lease_seconds: float, *, foreground: bool) -> int:
     """Register this process. The id is random: host names and process ids come back, and a lease must not."""
     worker_id = secrets.randbits(53)  # fits a JSON number everywhere
-    values = (worker_id, socket.gethostname(), os.getpid(), __version__, now, now, _until(now, lease_seconds))
+    until = _until(now, lease_seconds)
+    values = (worker_id, socket.gethostname(), os.getpid(), __version__, now, now, until, foreground)
     database.change(_ADD, values)
     return worker_id
 
@@ -56,7 +61,10 @@ def renew(database: Database, worker_id: int, now: Microseconds, lease_seconds: 
 def list_workers(database: Database) -> list[WorkerInfo]:
     """Read the workers with their leases."""
     names = ("id", "host", "pid", "version", "started_at", "seen_at", "lease_until")
-    return [WorkerInfo(**dict(zip(names, row, strict=True))) for row in database.execute(_WORKERS)]
+    return [
+        WorkerInfo(**dict(zip(names, row, strict=True)), foreground=bool(foreground))
+        for foreground, *row in database.execute(_WORKERS)
+    ]
 
 
 def remove_worker(database: Database, worker_id: int, now: Microseconds) -> None:

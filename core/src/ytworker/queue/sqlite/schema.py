@@ -246,7 +246,12 @@ _HESITATION = (
     "ALTER TABLE place ADD COLUMN failed INTEGER NOT NULL DEFAULT 0",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = ((*_QUEUE, *_ITEMS), _FOUR_ORDERS, _BUDGETS, _HESITATION)
+_FOREGROUND = (
+    # Whether it comes for a task of its own and goes again: it does not show that a worker lives.
+    "ALTER TABLE worker ADD COLUMN foreground INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = ((*_QUEUE, *_ITEMS), _FOUR_ORDERS, _BUDGETS, _HESITATION, _FOREGROUND)
 """Step n leads from version n to version n + 1. A step that was released is never edited."""
 
 VERSION = len(MIGRATIONS)

@@ -99,9 +99,9 @@ class MemoryQueue(SettleOneByOne):
 
     # -- working on them
 
-    def add_worker(self, *, lease_seconds: float) -> int:
+    def add_worker(self, *, lease_seconds: float, foreground: bool = False) -> int:
         with self._write() as transaction:
-            return workers.add_worker(transaction, lease_seconds)
+            return workers.add_worker(transaction, lease_seconds, foreground=foreground)
 
     def renew(self, worker_id: int, *, lease_seconds: float) -> bool:
         with self._write() as transaction:

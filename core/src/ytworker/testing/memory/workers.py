@@ -13,7 +13,7 @@ from ytworker.testing.memory.states import end, let_wait
 from ytworker.testing.memory.store import Store, StoredTask, Transaction
 
 
-def add_worker(transaction: Transaction, lease_seconds: float) -> int:
+def add_worker(transaction: Transaction, lease_seconds: float, *, foreground: bool) -> int:
     """Register this process; the id is random, and not from the dice of the queue: a lease must not come back."""
     worker_id = secrets.randbits(53)
     worker = WorkerInfo(
@@ -24,6 +24,7 @@ def add_worker(transaction: Transaction, lease_seconds: float) -> int:
         started_at=transaction.now,
         seen_at=transaction.now,
         lease_until=_until(transaction, lease_seconds),
+        foreground=foreground,
     )
     transaction.put(transaction.store.workers, worker_id, worker)
     return worker_id

@@ -37,6 +37,15 @@ class LeaseTests(Suite):
         assert info.version == ytworker.__version__
         assert (info.started_at, info.seen_at, info.lease_until) == (clock(), clock(), later(clock, 1.5))
 
+    def test_who_comes_for_a_task_of_its_own_is_told_from_those_that_stay(
+        self, queue: TaskQueue, worker: int, clock: FakeClock
+    ) -> None:
+        passing = queue.add_worker(lease_seconds=LEASE, foreground=True)
+        assert {each.id: each.foreground for each in queue.workers()} == {worker: False, passing: True}
+        clock.advance(1)
+        assert queue.renew(passing, lease_seconds=LEASE)
+        assert {each.id: each.foreground for each in queue.workers()} == {worker: False, passing: True}
+
     def test_ids_of_workers_are_random_and_fit_a_json_number(self, queue: TaskQueue) -> None:
         numbers = [queue.add_worker(lease_seconds=LEASE) for _ in range(50)]
         assert len(set(numbers)) == 50
