@@ -70,8 +70,8 @@ class WorkerFactory:
             observe: Sees the progress of each task.
             stopping: Tells whether it gives its task back.
             draining: Tells whether it gives its task back as soon as that has to wait.
-            foreground: Whether it comes for a task of its own and goes again, with somebody who waits for that: then paused
-                sources are asked all the same, and a turn may be far off.
+            foreground: Whether it comes for a task of its own, for somebody who waits, and goes again: it asks paused
+                sources all the same, and waits for a turn however far off that is.
         """
         attempts = replace(
             self._attempts(foreground), observe=observe, stopping=stopping, draining=draining, patient=foreground
