@@ -1,5 +1,6 @@
 """Row S1: a secret of the settings is found nowhere, whatever a plugin and the program make of it."""
 
+import json
 import sys
 import traceback
 from pathlib import Path
@@ -42,7 +43,9 @@ except KeyError as error:
     if how == "gone":
         raise GoneError(text) from error
     if how == "throttled":
-        raise ThrottledError(text, source="site")
+        context.budget(f"site {{settings.proxy}}").acquire()
+        context.budget(f"site {{settings.api_key}}").reserve(settings.api_key, limit=9, zone="UTC")
+        raise ThrottledError(text, source=f"key:{UNKNOWN}")
     if how == "defer":
         from datetime import datetime, timedelta, UTC
         context.defer(datetime.now(UTC) + timedelta(1), text)
@@ -93,6 +96,8 @@ def test_s1_no_command_tells_a_secret(leaky: Program, home: Path, form: str) -> 
         innocent(leaky(*look))
         innocent(leaky(*look, "--json"))
     innocent(leaky("items", "export"))
+    named = {each["name"].partition("#")[0] for each in json.loads(leaky("sources", "list", "--json").out)}
+    assert named == {"site http://********@proxy.example:8080", "site ********", "key:********"}
     assert "********" in leaky("tasks", "show", "1").out
 
 

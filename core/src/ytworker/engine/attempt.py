@@ -23,7 +23,7 @@ from ytworker.model import (
     TaskResult,
 )
 from ytworker.pacing import Quota
-from ytworker.redaction import redact
+from ytworker.redaction import redact, source_name
 
 MAX_ITEMS = 10_000
 MAX_BYTES = 64 << 20
@@ -179,7 +179,7 @@ class Attempt:
         stop = self._stop()
         if stop:
             return stop
-        source, cost = str(message["source"]), int(message["cost"])
+        source, cost = _source(message), int(message["cost"])
         holder = self._claim if message["hold"] else None
         price = 0 if message["paid"] else cost
         answer = self._deps.budgets.acquire(source, price, self._deps.settings_digest, holder)
@@ -207,27 +207,27 @@ class Attempt:
         )
 
     def _leave(self, message: Message) -> Message:
-        self._deps.queue.leave(str(message["source"]), self._claim)
+        self._deps.queue.leave(_source(message), self._claim)
         return {}
 
     def _hesitate(self, message: Message) -> Message:
-        self._deps.budgets.hesitate(str(message["source"]), self._claim)
+        self._deps.budgets.hesitate(_source(message), self._claim)
         return {}
 
     def _reserve(self, message: Message) -> Message:
         stop = self._stop()
         if stop:
             return stop
-        source = str(message["source"])
+        source = _source(message)
         answer = self._deps.budgets.reserve(source, _quota(message), int(message["cost"]), self._deps.settings_digest)
         return self._refuse(source, answer) if isinstance(answer, Refused) else {"left": answer.units}
 
     def _left(self, message: Message) -> Message:
         quota = _quota(message)
-        return {"left": max(0, quota.limit - self._deps.queue.quota_used(str(message["source"]), quota))}
+        return {"left": max(0, quota.limit - self._deps.queue.quota_used(_source(message), quota))}
 
     def _exhaust(self, message: Message) -> Message:
-        self._deps.queue.exhaust(str(message["source"]), _quota(message))
+        self._deps.queue.exhaust(_source(message), _quota(message))
         return {}
 
     def _refuse(self, source: str, answer: Refused) -> Message:
@@ -356,8 +356,13 @@ def _left_unasked() -> ErrorInfo:
     )
 
 
+def _source(message: Message) -> str:
+    """Read whom a child asks; once more without secrets, because the worker may know more of them."""
+    return source_name(message["source"])
+
+
 def _quota(message: Message) -> Quota:
-    return Quota(str(message["bucket"]), int(message["limit"]), str(message["zone"]))
+    return Quota(source_name(message["bucket"]), int(message["limit"]), str(message["zone"]))
 
 
 def _without_secrets(text: str | None) -> str | None:
