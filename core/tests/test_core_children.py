@@ -339,7 +339,15 @@ def test_q1_two_gigabytes_are_a_memory_error(program: Program, zoo: Zoo) -> None
 
 
 @pytest.mark.parametrize(
-    "harm", ["os.close(1)", "sys.stdout.close()", "os.close(1); os.close(2)", "sys.stderr.close()"]
+    "harm",
+    [
+        "os.close(1)",
+        "sys.stdout.close()",
+        "os.close(1); os.close(2)",
+        "sys.stderr.close()",
+        "sys.stdout.detach(); sys.stderr = None",
+        "import io; sys.stdout = sys.stderr = io.StringIO()",
+    ],
 )
 def test_q1_streams_that_a_task_closed_are_there_for_the_next(program: Program, zoo: Zoo, harm: str) -> None:
     zoo.worker("demo", f"import os, sys\n{harm}\nyield {{'source': 's', 'kind': 'video', 'id': '1'}}")

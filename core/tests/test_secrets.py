@@ -35,6 +35,24 @@ text = f"{{settings!r}} https://h/?x={UNKNOWN}"
 context.logger.debug("with %s", settings)
 context.logger.warning(text)
 context.progress(1, 2, text)
+import logging, os, subprocess, sys, threading, warnings
+logging.getLogger("urllib3").warning(text)
+logging.error(text)
+warnings.warn(text)
+print(text)
+print(text, file=sys.stderr, end="")
+def fails():
+    raise ValueError(text)
+thread = threading.Thread(target=fails)
+thread.start()
+thread.join()
+class Dying:
+    def __del__(self):
+        raise ValueError(text)
+Dying()
+if "ytworker.engine.child" in sys.modules:
+    os.write(1, f"{{text}}\\n".encode())
+    subprocess.run(["/bin/sh", "-c", f"echo '{{text}}' >&2"])
 try:
     raise KeyError(settings.api_key)
 except KeyError as error:
