@@ -199,7 +199,7 @@ def _digest(text: str) -> str:
 
 def remember(values: Mapping[str, Any]) -> None:
     """Learn by heart the secrets among settings: whatever a plugin makes of one, a text that holds it is redacted."""
-    for secret in _secrets(values, secret=False):
+    for secret in secrets_in(values):
         if len(secret) >= _SHORTEST:
             _known.update({secret, quote(secret, safe=""), unquote(secret), json.dumps(secret)[1:-1]} - {""})
             _source_name.cache_clear()
@@ -216,17 +216,23 @@ def forget() -> None:
     _source_name.cache_clear()
 
 
-def _secrets(value: Any, *, secret: bool) -> Iterator[str]:
+def secrets_in(value: Any, *, secret: bool = False) -> Iterator[str]:
+    """Give what is secret in settings: values of telling names, and logins in addresses.
+
+    Args:
+        value: Any JSON value.
+        secret: Whether all of it is.
+    """
     if isinstance(value, Mapping):
         for key, each in value.items():
-            yield from _secrets(each, secret=secret or bool(_SECRET.search(str(key))))
+            yield from secrets_in(each, secret=secret or bool(_SECRET.search(str(key))))
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _secrets(each, secret=secret)
+            yield from secrets_in(each, secret=secret)
     elif isinstance(value, str) and not is_reference(value):
         decoded = _decoded(value)
         if decoded is not None:
-            yield from _secrets(decoded, secret=secret)
+            yield from secrets_in(decoded, secret=secret)
         if secret:
             yield value.strip()
         elif (login := _login(value)) is not None:
