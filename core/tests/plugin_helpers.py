@@ -2,7 +2,6 @@
 
 import importlib
 import io
-import logging
 import os
 import subprocess
 import sys
@@ -181,12 +180,9 @@ class Program:
 
 def quiet_log() -> None:
     """Undo what the command line does to the program's log."""
-    log = logging.getLogger("ytworker")
-    log.handlers[:] = []
-    log.propagate = True
-    log.setLevel(logging.NOTSET)
-    if logging.lastResort is not None:
-        logging.lastResort.setFormatter(None)
+    from ytworker.cli.logs import stop_log
+
+    stop_log()
 
 
 def _stream() -> io.TextIOWrapper:

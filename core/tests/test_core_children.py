@@ -385,7 +385,15 @@ def test_q1_what_processes_share_counts_once(program: Program, zoo: Zoo, setting
 
 
 @pytest.mark.parametrize(
-    "harm", ["os.close(1)", "sys.stdout.close()", "os.close(1); os.close(2)", "sys.stderr.close()"]
+    "harm",
+    [
+        "os.close(1)",
+        "sys.stdout.close()",
+        "os.close(1); os.close(2)",
+        "sys.stderr.close()",
+        "sys.stdout.detach(); sys.stderr = None",
+        "import io; sys.stdout = sys.stderr = io.StringIO()",
+    ],
 )
 def test_q1_streams_that_a_task_closed_are_there_for_the_next(program: Program, zoo: Zoo, harm: str) -> None:
     zoo.worker("demo", f"import os, sys\n{harm}\nyield {{'source': 's', 'kind': 'video', 'id': '1'}}")

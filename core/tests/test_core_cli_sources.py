@@ -90,6 +90,17 @@ def test_s1_a_secret_in_a_reason_is_not_stored(program: Program) -> None:
     assert shown(program, "sources", "list")[0]["reason"] == "it says password=********"
 
 
+def test_s1_a_secret_in_the_name_of_a_source_is_not_stored(program: Program) -> None:
+    name = "https://me:c4n4ry@proxy.example:8080"
+    program("sources", "pause", name)
+    (source,) = shown(program, "sources", "list")
+    assert source["name"].startswith("https://********@proxy.example:8080#")
+    done = program("sources", "resume", name)
+    assert done.code == 0
+    assert "c4n4ry" not in done.err
+    assert shown(program, "sources", "list")[0]["state"] == "free"
+
+
 def test_what_never_rested_cannot_be_resumed(program: Program) -> None:
     assert "no source was asked yet, and none had to rest" in program("sources", "list").err
     done = program("sources", "resume", "site")

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytworker.redaction import HIDDEN, forget, masked, printable, redact, remember, without_controls
+from ytworker.redaction import (
+    HIDDEN,
+    MAX_SOURCE,
+    forget,
+    masked,
+    printable,
+    redact,
+    remember,
+    source_name,
+    without_controls,
+)
 
 KEY = "AIza" + "SyA1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q"
 VISITOR = "CgtXQ2FuYXJ5MTIzNA%3D%3D"
@@ -110,6 +120,59 @@ def test_a_value_is_hidden_by_its_name() -> None:
         "deep": {"list": [{"password": HIDDEN}]},
         "url": f"https://h/?key={HIDDEN}",
     }
+
+
+GOOD_SOURCES = [
+    "youtube",
+    "youtube via proxy.example:8080 from 192.0.2.7 with cookies 1a2b3c4d",
+    "youtube via 2001:db8::1:3128",
+    "youtube data api with key 1a2b3c4d at 127.0.0.1:8443",
+    "https://feeds.example:8443/@NASA",
+    "ip:direct",
+    "no.7 #deadbeef",
+    "",
+    "x" * MAX_SOURCE,
+]
+
+
+@pytest.mark.parametrize("name", GOOD_SOURCES)
+def test_the_name_of_a_source_that_is_fine_stays(name: str) -> None:
+    assert source_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (f"https://me:{CANARY}@proxy.example:8080", f"https://{HIDDEN}@proxy.example:8080#5e6cef0e"),
+        (f"https://me:{CANARY}2@proxy.example:8080", f"https://{HIDDEN}@proxy.example:8080#12359ddd"),
+        (f"key:{KEY}", f"key:{HIDDEN}#67709e72"),
+        (f"api_key: {CANARY}1", f"api_key: {HIDDEN}#c43eeced"),
+        ("x" * 201, "x" * 191 + "#12854fe7"),
+        ("y" * 5_000, f"{HIDDEN}#e55390f4"),
+        ("line\nfeed\x1b[2J\ud800", "line feed[2J"),
+    ],
+)
+def test_s1_a_source_is_named_without_secrets_alike_for_ever(name: str, shown: str) -> None:
+    assert source_name(name) == shown  # on any day and in any process, so the digest is written here
+    assert source_name(shown) == shown
+
+
+def test_s1_a_secret_that_only_the_child_knows_stays_hidden_and_its_source_the_same() -> None:
+    remember({"key": CANARY})
+    named = source_name(f"site for {CANARY}")
+    assert named.startswith(f"site for {HIDDEN}#")
+    forget()
+    assert source_name(named) == named
+    assert source_name(f"site for {CANARY}") != named
+
+
+@given(st.lists(st.sampled_from(["key=", "api_key: ", "://", "@", ":", "ab", "a1", "AIza" + "b" * 9, HIDDEN, "'", " ",
+                                 "#0a1b2c3d", "token", "x" * 99, "x" * 91, "\n", "\u202e"]), max_size=30))  # fmt: skip
+def test_a_source_that_was_named_once_stays(parts: list[str]) -> None:
+    named = source_name("".join(parts))
+    assert source_name(named) == named
+    assert len(named) <= MAX_SOURCE
+    assert printable(named) == named
 
 
 def test_one_line_without_what_a_terminal_obeys() -> None:

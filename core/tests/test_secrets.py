@@ -1,5 +1,6 @@
 """Row S1: a secret of the settings is found nowhere, whatever a plugin and the program make of it."""
 
+import json
 import sys
 import traceback
 from pathlib import Path
@@ -34,6 +35,24 @@ text = f"{{settings!r}} https://h/?x={UNKNOWN}"
 context.logger.debug("with %s", settings)
 context.logger.warning(text)
 context.progress(1, 2, text)
+import logging, os, subprocess, sys, threading, warnings
+logging.getLogger("urllib3").warning(text)
+logging.error(text)
+warnings.warn(text)
+print(text)
+print(text, file=sys.stderr, end="")
+def fails():
+    raise ValueError(text)
+thread = threading.Thread(target=fails)
+thread.start()
+thread.join()
+class Dying:
+    def __del__(self):
+        raise ValueError(text)
+Dying()
+if "ytworker.engine.child" in sys.modules:
+    os.write(1, f"{{text}}\\n".encode())
+    subprocess.run(["/bin/sh", "-c", f"echo '{{text}}' >&2"])
 try:
     raise KeyError(settings.api_key)
 except KeyError as error:
@@ -42,7 +61,9 @@ except KeyError as error:
     if how == "gone":
         raise GoneError(text) from error
     if how == "throttled":
-        raise ThrottledError(text, source="site")
+        context.budget(f"site {{settings.proxy}}").acquire()
+        context.budget(f"site {{settings.api_key}}").reserve(settings.api_key, limit=9, zone="UTC")
+        raise ThrottledError(text, source=f"key:{UNKNOWN}")
     if how == "defer":
         from datetime import datetime, timedelta, UTC
         context.defer(datetime.now(UTC) + timedelta(1), text)
@@ -93,6 +114,8 @@ def test_s1_no_command_tells_a_secret(leaky: Program, home: Path, form: str) -> 
         innocent(leaky(*look))
         innocent(leaky(*look, "--json"))
     innocent(leaky("items", "export"))
+    named = {each["name"].partition("#")[0] for each in json.loads(leaky("sources", "list", "--json").out)}
+    assert named == {"site http://********@proxy.example:8080", "site ********", "key:********"}
     assert "********" in leaky("tasks", "show", "1").out
 
 

@@ -62,6 +62,42 @@ def yields(*lines: str) -> str:
 
 
 EACH = "for number in range(9): yield Item(source='test', id=str(number))"
+TELLS = [
+    ("what it logs", ["import logging", "logging.getLogger('lib').debug('asks with %s', key)"]),
+    ("what it logs", ["from urllib.parse import quote", "context.logger.info(quote(key, safe=''))"]),
+    ("what it prints", ["print(key)"]),
+    ("what it prints", ["import sys", "print(key, file=sys.stderr)"]),
+    ("what it prints", ["import subprocess", "subprocess.run(['/bin/echo', key])"]),
+    ("what it warns of", ["import warnings", "warnings.warn(key)"]),
+    (
+        "a failure of a thread or a finalizer",
+        [
+            "import threading",
+            "thread = threading.Thread(target=lambda: {}[key])",
+            "thread.start()",
+            "thread.join()",
+        ],
+    ),
+    (
+        "a failure of a thread or a finalizer",
+        [
+            "class Dying:",
+            "    def __del__(self): raise ValueError(key)",
+            "Dying()",
+        ],
+    ),
+    ("an error", ["raise ValueError(key)"]),
+    ("a note of an error", ["error = ValueError('odd')", "error.add_note(f'with {key}')", "raise error"]),
+    ("the cause of an error", ["raise ValueError('odd') from KeyError(key)"]),
+    ("the traceback of an error", ["try: {}[key]", "except KeyError: raise ValueError('odd')"]),
+    ("the name of a source", ["raise ThrottledError('odd', source=key)"]),
+    ("the name of a source", ["context.budget(key).reserve('search', limit=9, zone='UTC')"]),
+    ("a checkpoint", ["context.checkpoint.save({'next': key})"]),
+    ("a note of its progress", ["context.progress(1, 2, key)"]),
+    ("the parameters of a follow-up task", ["context.enqueue('other', {'key': key})"]),
+    ("a reason", ["context.suspect(key)"]),
+    ("an item", ["yield Item(source='test', id='x', title=key)"]),
+]
 BROKEN = {
     "absent": Broken("the_entry_point_is_there_once", "no installed distribution has an entry point", entry_points={}),
     "unbounded": Broken(
@@ -154,6 +190,28 @@ BROKEN = {
     "late": Broken(
         "a_scrape_that_is_late_does_not_begin", "past its deadline from the start", scrape=yields(EACH)
     ),
+    "hangs": Broken(
+        "a_scrape_that_is_late_does_not_begin", "the scrape did not end within 1 s",
+        scrape=yields(
+            "import time",
+            "while True:",
+            "    try:",
+            "        context.progress(1)",
+            "        break",
+            "    except BaseException:",
+            "        time.sleep(0.01)",
+            EACH,
+        ),
+        samples=f"{SAMPLES}\n    late_seconds = 1",
+    ),
+    "swallows": Broken(
+        "a_scrape_that_is_late_does_not_begin", "past its deadline, the scrape failed as bug: gave up; let Cancelled",
+        scrape=yields(
+            "try: context.budget('site').acquire()",
+            "except BaseException: raise ValueError('gave up')",
+            EACH,
+        ),
+    ),
     "wanders": Broken(
         "p2_only_declared_hosts_are_asked", "the scrape wanted to reach b.example, and declared are a.example",
         scrape=yields(
@@ -179,6 +237,24 @@ BROKEN = {
         scrape=yields("raise ValueError(context.settings['shouts'].login)"),
         more='class S(BaseModel):\n    login: str = ""\n@hookimpl\ndef get_settings():\n    return {"shouts": S}\n',
         samples="secrets = ['shouts.login']\n    samples = [Sample(settings={'shouts': {'login': 'hunter2-canary'}})]",
+    ),
+    **{
+        f"tells{number}": Broken(
+            "no_secret_is_told", f"the value of plugins.tells{number}.api_key is in {place}",
+            scrape=yields(f"key = context.settings['tells{number}'].api_key", *lines, EACH),
+            more=(
+                "class S(BaseModel):\n    api_key: str = ''\n"
+                f"@hookimpl\ndef get_settings():\n    return {{'tells{number}': S}}\n"
+            ),
+            samples=f"samples = [Sample(settings={{'tells{number}': {{'api_key': 'hunter2/canary'}}}})]",
+        )
+        for number, (place, lines) in enumerate(TELLS)
+    },
+    "proxies": Broken(
+        "no_secret_is_told", "the value of plugins.proxies.proxy is in the name of a source",
+        scrape=yields("context.budget(context.settings['proxies'].proxy).acquire()", EACH),
+        more='class S(BaseModel):\n    proxy: str = ""\n@hookimpl\ndef get_settings():\n    return {"proxies": S}\n',
+        samples="samples = [Sample(settings={'proxies': {'proxy': 'http://me:hunter2-canary@h.example:80'}})]",
     ),
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ from ytworker.model import Microseconds, SourceState, Task, TaskStatus, rfc3339
 from ytworker.pacing import Quota
 from ytworker.plugins.discovery import PluginInfo, PluginKind, PluginState, Policy, discover
 from ytworker.plugins.registry import PluginRegistry
-from ytworker.redaction import redact
+from ytworker.redaction import redact, source_name
 from ytworker.settings_sections import decode_section
 
 TIMEOUT = timedelta(seconds=60)
@@ -92,7 +92,7 @@ class _Port:
         self._now = now
 
     def acquire(self, source: str, cost: int, *, hold: bool) -> None:  # noqa: ARG002 - it makes a handful of requests
-        known = self._sources.get(source)
+        known = self._sources.get(source_name(source))
         until = max((known.cooling_until or 0, known.paused_until or 0)) if known else 0
         if known and until > self._now:
             why = f"{source} rests until {rfc3339(until)} ({known.pause_reason or known.reason})"

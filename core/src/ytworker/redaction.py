@@ -2,16 +2,19 @@
 
 :func:`redact` is for texts: logs, messages and tracebacks of errors, everything that the command line says of them. It
 knows secrets by the shape of their values, by the name beside them, and by heart: :func:`remember` is told the secrets
-of the settings. :func:`masked` is for values with a name: settings and parameters.
+of the settings. :func:`masked` is for values with a name: settings and parameters. :func:`source_name` is for the names
+of sources, which must stay apart whatever is hidden in them.
 
 No pattern here looks twice at a character without a bound: the texts come from outside, and may be made to be slow.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -120,6 +123,14 @@ _SHAPES = (
     ),
 )
 
+MAX_SOURCE = 200
+"""Characters of a source's name."""
+_ABSURD = 4_000
+_MARK = re.compile(r"(?P<shown>.*)#[0-9a-f]{8}")
+_ROOM = MAX_SOURCE - len("#01234567")
+_ROUNDS = 5
+_STRETCH = 100_000
+
 _known: set[str] = set()
 
 
@@ -144,11 +155,54 @@ def redact(text: str) -> str:
     return text
 
 
+def source_name(name: object) -> str:
+    """Give the name under which a source is stored and shown: without secrets and controls, 200 characters at the most.
+
+    A name that is fine stays as it is. One that had to be changed ends in ``#`` and eight digits of a digest of what it
+    was, so that two proxies stay two sources. It is the same in every process that knows the same secrets, and what was
+    named once stays: the child names a source and the worker, which need not know the secret, does so again.
+
+    Args:
+        name: What a plugin calls it.
+    """
+    return _source_name(printable(name))
+
+
+@lru_cache(maxsize=1024)  # each request names its source
+def _source_name(text: str) -> str:
+    if len(text) <= MAX_SOURCE and (redact(text) == text or _is_marked(text)):
+        return text
+    shown = HIDDEN if len(text) > _ABSURD else _settled(text)
+    return f"{shown}#{_digest(text)}"
+
+
+def _is_marked(text: str) -> bool:
+    """Tell whether a name ends in our digest; that may look like a part of the secret that was before it."""
+    mark = _MARK.fullmatch(text)
+    changed = HIDDEN in text or len(text) == MAX_SOURCE
+    return mark is not None and changed and redact(mark["shown"]) == mark["shown"]
+
+
+def _settled(text: str) -> str:
+    """Hide and cut until nothing changes any more: what is hidden may look like the beginning of another secret."""
+    for _ in range(_ROUNDS):
+        before, text = text, redact(text)[:_ROOM]
+        if text == before:
+            return text
+    return HIDDEN
+
+
+def _digest(text: str) -> str:
+    """Digest a name with a secret in it, slowly: a weak password must not be found by trying out a list of them."""
+    return hashlib.pbkdf2_hmac("sha256", text.encode(), b"ytworker source", _STRETCH).hex()[:8]
+
+
 def remember(values: Mapping[str, Any]) -> None:
     """Learn by heart the secrets among settings: whatever a plugin makes of one, a text that holds it is redacted."""
-    for secret in _secrets(values, secret=False):
+    for secret in secrets_in(values):
         if len(secret) >= _SHORTEST:
             _known.update({secret, quote(secret, safe=""), unquote(secret), json.dumps(secret)[1:-1]} - {""})
+            _source_name.cache_clear()
 
 
 def remember_secrets(secrets: Iterable[str]) -> None:
@@ -159,19 +213,26 @@ def remember_secrets(secrets: Iterable[str]) -> None:
 def forget() -> None:
     """Forget what was learnt by heart; tests do it between each other."""
     _known.clear()
+    _source_name.cache_clear()
 
 
-def _secrets(value: Any, *, secret: bool) -> Iterator[str]:
+def secrets_in(value: Any, *, secret: bool = False) -> Iterator[str]:
+    """Give what is secret in settings: values of telling names, and logins in addresses.
+
+    Args:
+        value: Any JSON value.
+        secret: Whether all of it is.
+    """
     if isinstance(value, Mapping):
         for key, each in value.items():
-            yield from _secrets(each, secret=secret or bool(_SECRET.search(str(key))))
+            yield from secrets_in(each, secret=secret or bool(_SECRET.search(str(key))))
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _secrets(each, secret=secret)
+            yield from secrets_in(each, secret=secret)
     elif isinstance(value, str) and not is_reference(value):
         decoded = _decoded(value)
         if decoded is not None:
-            yield from _secrets(decoded, secret=secret)
+            yield from secrets_in(decoded, secret=secret)
         if secret:
             yield value.strip()
         elif (login := _login(value)) is not None:

@@ -3,11 +3,13 @@
 import logging
 import sys
 
-from ytworker.logs import ConsoleFormatter, JSONFormatter
+from ytworker.logs import ConsoleFormatter, JSONFormatter, Listening
+
+_listening: list[Listening] = []
 
 
 def start_log(level: str, form: str) -> None:
-    """Send the program's own log to stderr.
+    """Send the program's own log to stderr, and with it what libraries log and warn of, and failures of threads.
 
     Args:
         level: What to log.
@@ -15,9 +17,23 @@ def start_log(level: str, form: str) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JSONFormatter() if form == "json" else ConsoleFormatter())
-    if logging.lastResort is not None:  # it writes for libraries that log without a handler, and as they come
-        logging.lastResort.setFormatter(handler.formatter)
     log = logging.getLogger("ytworker")
     log.handlers[:] = [handler]
     log.setLevel(level.upper())
     log.propagate = False
+    _stop_listening()
+    _listening.append(Listening(handler, log.level))
+
+
+def stop_log() -> None:
+    """Leave logging as it was before the program began; for whoever calls it within a process of their own."""
+    _stop_listening()
+    log = logging.getLogger("ytworker")
+    log.handlers[:] = []
+    log.propagate = True
+    log.setLevel(logging.NOTSET)
+
+
+def _stop_listening() -> None:
+    while _listening:
+        _listening.pop().stop()

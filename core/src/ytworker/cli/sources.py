@@ -15,7 +15,7 @@ from ytworker.cli.table import show_table
 from ytworker.cli.times import moment, span
 from ytworker.model import Microseconds, SourceState, to_microseconds
 from ytworker.pacing import SourceUse
-from ytworker.redaction import redact
+from ytworker.redaction import redact, source_name
 
 app = make_app(no_args_is_help=True)
 
@@ -98,7 +98,7 @@ def pause(
     if not name.strip() or not name.isprintable():
         msg = "a source's name is not empty and has no control characters in it"
         raise typer.BadParameter(msg)
-    ends = _end(span_, until)
+    name, ends = source_name(name), _end(span_, until)
     state: State = ctx.find_object(State) or State()
     with state.service() as service:
         known = {source.name for source in service.queue.sources()}
@@ -113,7 +113,9 @@ def resume(ctx: typer.Context, name: _Name) -> None:
     """End the pause and the cool-down of a source. What waits for it is due at once."""
     state: State = ctx.find_object(State) or State()
     with state.service() as service:
-        if name not in {source.name for source in service.queue.sources()}:
+        known = {source.name for source in service.queue.sources()}
+        name = name if name in known else source_name(name)
+        if name not in known:
             note(f"error: no source {name!r} ever had to rest; `ytworker sources list` shows those that had")
             raise typer.Exit(1)
         service.queue.resume(name)

@@ -9,6 +9,7 @@ from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.sighting import Lookout
 from ytworker.model import SECOND, Claim, Microseconds
 from ytworker.pacing import Quota
+from ytworker.redaction import source_name
 
 PLACE_PATIENCE: Microseconds = 600 * SECOND
 """After so long without a place in flight a task is put off: two that wait for each other's would do so for ever."""
@@ -57,7 +58,7 @@ class Asking:
         self._unsaved = False
 
     def _acquire(self, message: Message) -> Message:
-        source, cost = str(message["source"]), int(message["cost"])
+        source, cost = _source(message), int(message["cost"])
         per_hour = self._deps.budgets.pace.per_hour
         if cost > per_hour:
             cure = "ask for less at a time, or raise the setting pace_per_hour"
@@ -101,24 +102,24 @@ class Asking:
         return now - self._crowded_since >= PLACE_PATIENCE
 
     def _leave(self, message: Message) -> Message:
-        self._deps.queue.leave(str(message["source"]), self._claim)
+        self._deps.queue.leave(_source(message), self._claim)
         return {}
 
     def _hesitate(self, message: Message) -> Message:
-        self._deps.budgets.hesitate(str(message["source"]), self._claim)
+        self._deps.budgets.hesitate(_source(message), self._claim)
         return {}
 
     def _reserve(self, message: Message) -> Message:
-        source = str(message["source"])
+        source = _source(message)
         answer = self._deps.budgets.reserve(source, _quota(message), int(message["cost"]), self._deps.settings_digest)
         return self._refuse(source, answer) if isinstance(answer, Refused) else {"left": answer.units}
 
     def _left(self, message: Message) -> Message:
         quota = _quota(message)
-        return {"left": max(0, quota.limit - self._deps.queue.quota_used(str(message["source"]), quota))}
+        return {"left": max(0, quota.limit - self._deps.queue.quota_used(_source(message), quota))}
 
     def _exhaust(self, message: Message) -> Message:
-        self._deps.queue.exhaust(str(message["source"]), _quota(message))
+        self._deps.queue.exhaust(_source(message), _quota(message))
         return {}
 
     def _refuse(self, source: str, answer: Refused) -> Message:
@@ -135,5 +136,10 @@ class Asking:
     }
 
 
+def _source(message: Message) -> str:
+    """Read whom a child asks; once more without secrets, because the worker may know more of them."""
+    return source_name(message["source"])
+
+
 def _quota(message: Message) -> Quota:
-    return Quota(str(message["bucket"]), int(message["limit"]), str(message["zone"]))
+    return Quota(source_name(message["bucket"]), int(message["limit"]), str(message["zone"]))

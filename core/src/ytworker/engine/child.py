@@ -3,35 +3,28 @@
 It never sees the queue, the settings of others, or a variable of ours; what it knows of a task the worker tells it.
 """
 
-import io
-import logging
 import os
 import resource
 import socket
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 
 import packaging.requirements  # noqa: F401 - each child needs it to judge plugins, and would take 40 ms to load it
 
 from ytworker.engine import memory
-from ytworker.engine.classify import clean
 from ytworker.engine.gate import may_begin
 from ytworker.engine.messages import Message, decode, encode, error_message, is_a
+from ytworker.engine.overhearing import Overhearing
 from ytworker.engine.port import Exchange
 from ytworker.engine.runner import TaskRunner
 from ytworker.model import ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import USABLE, PluginInfo, PluginKind, PluginState, Policy, discover
 from ytworker.plugins.registry import PluginRegistry
-from ytworker.redaction import redact
 
-MAX_LOG = 16_000
 GROWN = 1.05
 """How much larger than ever is worth a word to the worker; to look closely takes longer than a short task."""
-_STREAMS = (1, 2)
 
 
 class Wire:
@@ -48,14 +41,26 @@ class Wire:
         self._reader = sock.makefile("rb")
         self._tasks: deque[str] = deque()
         self._owner = os.getpid()
+        self._sending = False
+        self._unsent: list[str] = []
         self._lock = threading.RLock()  # a plugin may have threads
         self._conversation = 0
 
-    def tell(self, *lines: str) -> None:
-        """Send lines that get no answer; a process that the plugin forked has nothing to say here."""
-        if os.getpid() == self._owner:
-            with self._lock:
-                self._sock.sendall("".join(f"{line}\n" for line in lines).encode())
+    def tell(self, *lines: str) -> bool:
+        """Send lines that get no answer; False in a process that the plugin forked, which has nothing to say here."""
+        if os.getpid() != self._owner:
+            return False
+        with self._lock:
+            self._unsent.extend(lines)
+            if not self._sending:  # else a signal's handler speaks in the middle of a line, which has to end first
+                self._sending = True
+                try:
+                    while self._unsent:
+                        whole, self._unsent = self._unsent, []
+                        self._sock.sendall("".join(f"{line}\n" for line in whole).encode())
+                finally:
+                    self._sending = False
+        return True
 
     def conversation(self) -> Exchange:
         """Give the way to talk about the next task; it ends with :meth:`end`."""
@@ -107,31 +112,19 @@ class Wire:
         return line.decode()
 
 
-class WireHandler(logging.Handler):
-    """Hands what is logged to the worker, which writes it where and how its user wants it."""
-
-    def __init__(self, wire: Wire) -> None:
-        super().__init__()
-        self._wire = wire
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send a record."""
-        with suppress(Exception):  # a log that cannot be written is no reason to fail
-            text = redact(clean(self.format(record)))[:MAX_LOG]
-            self._wire.tell(encode({"kind": "log", "level": record.levelno, "name": record.name, "text": text}))
-
-
 class Child:
     """One child: gets its orders, does tasks and tells what loaded.
 
     Args:
         wire: To the worker.
         hello: What the worker told it first.
+        ears: Hear what it says beside its messages.
     """
 
-    def __init__(self, wire: Wire, hello: Message) -> None:
+    def __init__(self, wire: Wire, hello: Message, ears: Overhearing) -> None:
         policy = Policy(**hello["policy"])
         self._wire = wire
+        self._ears = ears
         kinds = (PluginKind.WORKER, PluginKind.EXTENSION)
         self._registry = PluginRegistry(
             policy, discover(policy, kinds), trace=hello["trace_hooks"], watch=self._tell_load
@@ -141,17 +134,18 @@ class Child:
         self._runner = TaskRunner(self._registry)
         self._told: set[str] = set()
         self._largest = 0.0
-        self._streams = [os.dup(number) for number in _STREAMS]
 
     def work(self) -> None:
         """Do tasks until there are no more; then close the plugins."""
         for line in self._wire.tasks():
-            self._mend_streams()
+            self._ears.mend()
             message = decode(line)
             words = self._do(message)
             state = self._state(message["type"])
+            self._ears.end()
             self._wire.end(*([encode({"kind": "state", **state})] if state else []), words)
         self._runner.close()
+        self._ears.end()
 
     def _tell_load(self, info: PluginInfo | None) -> None:
         """Say what is loaded before it is: nothing can be said any more by a process that it ends."""
@@ -179,15 +173,6 @@ class Child:
             state["plugin"] = {"name": task_type, "state": info.state.value, "reason": info.reason}
         return state
 
-    def _mend_streams(self) -> None:
-        """Undo what a task may have done to stdout and stderr: the next one must not suffer from it."""
-        for number, copy in zip(_STREAMS, self._streams, strict=True):
-            os.dup2(copy, number)
-        if sys.stdout is None or sys.stdout.closed:
-            sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-        if sys.stderr is None or sys.stderr.closed:
-            sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-
 
 def resident() -> int:
     """Give how much memory this process holds, in bytes; where the system does not tell, the most that it ever held."""
@@ -212,10 +197,4 @@ def main(sock: socket.socket, gate: socket.socket | None = None) -> None:
     wire = Wire(sock, gate)
     hello = wire.greeting()
     limit(hello["memory_mb"])
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a child may be killed at any time
-    log = logging.getLogger("ytworker")
-    log.handlers[:] = [WireHandler(wire)]
-    log.setLevel(hello["log_level"])
-    log.propagate = False
-    Child(wire, hello).work()
+    Child(wire, hello, Overhearing(wire, hello["log_level"])).work()

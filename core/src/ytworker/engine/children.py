@@ -38,6 +38,10 @@ class ForkServer:
     Args:
         environment: What children see; without the variables of ours, which may hold secrets.
 
+    Attributes:
+        output: The end of a pipe, which does not block: what the children write to stdout and stderr. Whoever lets them
+            write has to read it.
+
     Raises:
         ChildrenError: This system cannot do it.
     """
@@ -49,12 +53,14 @@ class ForkServer:
         self._heard = bytearray()
         self._alive: set[int] = set()
         self._lifeline, theirs = socket.socketpair()
+        self.output, output = os.pipe()
+        os.set_blocking(self.output, False)
         given = os.environ if environment is None else environment
-        with theirs:
+        with theirs, os.fdopen(output, "wb", 0):
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-P", str(Path(forkserver.__file__))],
                 stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
+                stdout=output,
                 env=_without_ours(given),
                 start_new_session=True,
             )
@@ -127,6 +133,9 @@ class ForkServer:
     def close(self) -> None:
         """Kill every child, and the server; once is enough, and twice does no harm."""
         self._lifeline.close()
+        if self.output >= 0:
+            os.close(self.output)
+            self.output = -1
         try:
             self._process.wait(ANSWER_SECONDS)
         except subprocess.TimeoutExpired:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ytworker.engine.retry import COOLING, RETRIED, RETRIED_ONCE
 from ytworker.errors import ParametersError, PluginUnavailableError, SettingsError, StoreError, TaskError, as_seconds
 from ytworker.model import ErrorClass, ErrorInfo
-from ytworker.redaction import redact
+from ytworker.redaction import redact, source_name
 
 _TYPES: tuple[tuple[type[BaseException], ErrorClass], ...] = (
     (ParametersError, ErrorClass.INVALID),
@@ -124,7 +124,7 @@ class ErrorClassifier:
             traceback=redact(clean("".join(traceback.format_exception(error))[-_LONGEST:]))[-MAX_TRACEBACK:],
             fingerprint=_fingerprint(error, error_class, kind, message),
             retry_after=None if told is None else as_seconds(told.retry_after),
-            source=None if told is None or told.source is None else str(told.source),
+            source=None if told is None or told.source is None else source_name(told.source),
             offline=told.offline if told is not None else error_class is ErrorClass.TRANSIENT and _is_offline(error),
         )
 

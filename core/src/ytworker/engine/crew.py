@@ -21,6 +21,7 @@ from ytworker.engine.loading import Loading
 from ytworker.engine.member import Ended, Limits, Member
 from ytworker.engine.memory import Scales, too_much
 from ytworker.engine.messages import Message, encode
+from ytworker.engine.raw_output import RawOutput
 from ytworker.engine.sharing import AttemptDeps
 from ytworker.errors import PluginsRefusedError, StoreError
 from ytworker.model import Claim, ErrorClass, ErrorInfo
@@ -96,6 +97,8 @@ class Crew:
         self.woken = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(server, selectors.EVENT_READ)
+        self._output = RawOutput(server.output)
+        self._selector.register(self._output, selectors.EVENT_READ)
 
     # -- tasks
 
@@ -170,6 +173,8 @@ class Crew:
                 self._serve(key.data, events)
             elif key.fileobj is self._alarm:
                 self._alarm.recv(4096)
+            elif key.fileobj is self._output:
+                self._output.read()
             elif key.fileobj is self._waker:
                 self._waker.clear()
                 self.woken = True
@@ -193,6 +198,7 @@ class Crew:
             self._selector.close()
             for member in self._members.values():
                 member.close()
+            self._output.close()
             self._server.close()
 
     # -- children

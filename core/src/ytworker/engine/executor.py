@@ -1,11 +1,15 @@
 """Where a task runs: a seam. The inline executor runs it in this process; a child process speaks the same messages."""
 
+import logging
 import sys
-from contextlib import redirect_stdout
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from typing import Protocol, TextIO
 
+from ytworker.engine.messages import Message, decode
 from ytworker.engine.port import Exchange
 from ytworker.engine.runner import TaskRunner
+from ytworker.logs import Printed, as_text
 
 
 class Executor(Protocol):
@@ -30,9 +34,35 @@ class InlineExecutor:
 
     def run(self, line: str, exchange: Exchange) -> None:
         """See :class:`Executor`."""
-        with redirect_stdout(sys.stderr):  # stdout is for data, and what a plugin prints is none
+        with _overheard(decode(line)):
             self._runner.run(line, exchange)
 
     def close(self) -> None:
         """See :class:`Executor`."""
         self._runner.close()
+
+
+@contextmanager
+def _overheard(task: Message) -> Iterator[None]:
+    """Log what a plugin prints, which is no data. On a terminal it is shown as it comes: a debugger has to work."""
+    known = {"task_type": task["type"], "task_id": task["id"], "attempt": task["attempt"]}
+    outer = sys.stderr
+    if outer is None or outer.isatty():
+        with redirect_stdout(outer):
+            yield
+        return
+    with ExitStack() as stack:
+        for name, redirect, number in (("stdout", redirect_stdout, 1), ("stderr", redirect_stderr, 2)):
+            logger = logging.getLogger(f"ytworker.plugin.{name}")
+            printed = Printed(_teller(logger, known, outer), name, number)
+            stack.enter_context(redirect(as_text(printed)))
+            stack.callback(printed.end)
+        yield
+
+
+def _teller(logger: logging.Logger, known: Message, outer: TextIO) -> Callable[[str], None]:
+    def tell(text: str) -> None:
+        with redirect_stdout(outer), redirect_stderr(outer):  # a handler may write to what stderr is by then
+            logger.warning("%s", text, extra=known)
+
+    return tell

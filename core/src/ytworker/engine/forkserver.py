@@ -108,6 +108,7 @@ class Server:
         code = CRASHED
         try:
             os.setsid()
+            os.dup2(1, 2)
             adopt_orphans()
             signal.set_wakeup_fd(-1)
             for number in (*_OURS, signal.SIGCHLD):
@@ -182,7 +183,7 @@ def _has_ended(pid: int) -> bool:
 
 
 def _own_streams() -> socket.socket:
-    """Take the life-line from descriptor 0, and see to it that nothing here or below ever writes to stdout."""
+    """Take the life-line from descriptor 0; 1 is the pipe for what children write, 2 is where the worker's leads."""
     lifeline = socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
@@ -190,7 +191,6 @@ def _own_streams() -> socket.socket:
         os.fstat(2)
     except OSError:  # the worker was started with stderr closed
         os.dup2(nothing, 2)
-    os.dup2(2, 1)
     return lifeline
 
 

@@ -1,6 +1,7 @@
 """What children say, and what it means; a plugin can write to the socket, too, so it may be anything."""
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,12 @@ from ytworker.model import ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import PluginKind
 
 log = logging.getLogger(__name__)
+
+_plugins = logging.getLogger("ytworker.plugin")
+_OURS = ("ytworker.plugin.", "ytworker.plugins.", "ytworker.hooks")
+"""What speaks of plugins in a child; a library keeps its name behind ``ytworker.plugin.``, whatever that is."""
+_ODD = re.compile(r"[^\w.:-]+")
+_MAX_NAME = 120
 
 _SIGNS_OF_NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -98,9 +105,19 @@ def _note(member: Member, message: Message, learn: Learn, survived: Survived) ->
 
 
 def _pass_on(message: Message, running: Attempt | None) -> None:
-    """Log what a child logs; only under names of ours, or a plugin could speak for others."""
+    """Log what a child logs, under a name that cannot be taken for the worker's own.
+
+    No logger is made for it: they are never forgotten, and a plugin may have one for each video.
+    """
+    level = int(message["level"])
+    if not _plugins.isEnabledFor(level):
+        return
     name = str(message["name"])
-    logger = logging.getLogger(name if name.startswith("ytworker.") else "ytworker.plugin")
     task = None if running is None else running.claim.task
-    told = {} if task is None else {"task_id": task.id, "attempt": task.attempt}
-    logger.log(int(message["level"]), "%s", clean(str(message["text"])), extra=told)
+    told: dict[str, Any] = {} if task is None else {"task_id": task.id, "attempt": task.attempt}
+    if not name.startswith(_OURS):
+        told["task_type"] = "" if task is None else task.type
+        name = f"{_plugins.name}.{name}"
+    name = _ODD.sub("_", name)[:_MAX_NAME]
+    text = clean(str(message["text"]))
+    _plugins.handle(_plugins.makeRecord(name, level, "", 0, "%s", (text,), None, extra=told))

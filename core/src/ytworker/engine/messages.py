@@ -19,7 +19,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ytworker.model import Claim, ErrorClass, ErrorInfo, Task, TaskStatus
-from ytworker.redaction import redact
+from ytworker.redaction import redact, source_name
 
 Message = dict[str, Any]
 
@@ -85,4 +85,6 @@ def error_of(message: Message) -> ErrorInfo:
     """Read how a task failed; what is stored and shown of it holds no secret that the worker knows."""
     values = dict(message["error"])
     values.update({name: redact(values[name]) for name in ("message", "traceback")})
+    if values.get("source") is not None:
+        values["source"] = source_name(values["source"])
     return ErrorInfo(error_class=ErrorClass(values.pop("error_class")), **values)

@@ -13,7 +13,7 @@ from ytworker.engine.messages import MAX_LINE, Message, decode, encode
 from ytworker.errors import ParametersError, PermanentError, PluginUnavailableError
 from ytworker.model import SECOND, Clock, Item, Microseconds, to_datetime
 from ytworker.pacing import Quota
-from ytworker.redaction import redact
+from ytworker.redaction import redact, source_name
 
 Exchange = Callable[[str], str]
 Sleep = Callable[[float], None]
@@ -129,7 +129,8 @@ class MessagePort:
         if cost < 1:
             msg = f"a request costs at least 1, not {cost}"
             raise ValueError(msg)
-        message: Message = {"kind": "acquire", "source": str(source), "cost": index(cost), "hold": hold, "paid": False}
+        name = source_name(source)
+        message: Message = {"kind": "acquire", "source": name, "cost": index(cost), "hold": hold, "paid": False}
         while True:
             answer = self._granted(message)
             if self.context is not None:
@@ -141,11 +142,11 @@ class MessagePort:
 
     def leave(self, source: str) -> None:
         """See :class:`ytworker.context.Port`."""
-        self._exchange(encode({"kind": "leave", "source": str(source)}))
+        self._exchange(encode({"kind": "leave", "source": source_name(source)}))
 
     def hesitate(self, source: str) -> None:
         """See :class:`ytworker.context.Port`."""
-        self.ask({"kind": "hesitate", "source": str(source)})
+        self.ask({"kind": "hesitate", "source": source_name(source)})
 
     def reserve(self, source: str, quota: Quota, cost: int) -> int:
         """See :class:`ytworker.context.Port`."""
@@ -201,7 +202,7 @@ class MessagePort:
 
 
 def _quota_message(kind: str, source: str, quota: Quota, cost: int = 0) -> Message:
-    words = {"source": str(source), "bucket": str(quota.bucket), "zone": quota.zone}
+    words = {"source": source_name(source), "bucket": source_name(quota.bucket), "zone": quota.zone}
     return {"kind": kind, **words, "limit": int(quota.limit), "cost": int(cost)}
 
 

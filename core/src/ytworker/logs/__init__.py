@@ -6,5 +6,16 @@ fields. What plugins and libraries say has no event of ours and is logged as ``p
 
 from ytworker.logs.events import KEYS, LogEvent, event
 from ytworker.logs.formatters import MAX_LINE, ConsoleFormatter, JSONFormatter
+from ytworker.logs.strangers import Listening, Printed, as_text
 
-__all__ = ["KEYS", "MAX_LINE", "ConsoleFormatter", "JSONFormatter", "LogEvent", "event"]
+__all__ = [
+    "KEYS",
+    "MAX_LINE",
+    "ConsoleFormatter",
+    "JSONFormatter",
+    "Listening",
+    "LogEvent",
+    "Printed",
+    "as_text",
+    "event",
+]

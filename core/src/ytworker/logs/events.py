@@ -75,10 +75,16 @@ def fields_of(record: Any) -> dict[str, Any]:
     fields = getattr(record, _FIELDS, None)
     if isinstance(fields, dict):
         return fields
-    _, _, task_type = record.name.partition("ytworker.plugin.")
-    if not task_type:
+    _, _, plugin = record.name.partition("ytworker.plugin.")
+    if not plugin:
         return {"event": LogEvent.LOG_MESSAGE.value}
     task_id = getattr(record, "task_id", None)
-    told = {"job_id": None if task_id is None else str(task_id), "attempt": getattr(record, "attempt", None)}
-    known = {name: value for name, value in told.items() if value is not None}
-    return {"event": LogEvent.PLUGIN_MESSAGE.value, "worker": task_type, **known}
+    told = {
+        "worker": getattr(record, "task_type", plugin) or None,  # a library's logger has no task type for a name
+        "job_id": None if task_id is None else str(task_id),
+        "attempt": getattr(record, "attempt", None),
+    }
+    return {
+        "event": LogEvent.PLUGIN_MESSAGE.value,
+        **{name: value for name, value in told.items() if value is not None},
+    }

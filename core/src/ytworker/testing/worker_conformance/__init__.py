@@ -38,6 +38,7 @@ class WorkerConformance(InstalledTests, ContractTests, AnswerTests, MannersTests
             token, password, cookie and the like) are secrets without that.
         renamed_options: Parameters that have the name of an option of ours, and are typed as ``--param-NAME``.
         heavy: Packages that the plugin must not import before it scrapes.
+        late_seconds: How long a scrape that is past its deadline may take to end.
         max_modules: How many modules its import may bring beyond pydantic and ytworker.
     """
 

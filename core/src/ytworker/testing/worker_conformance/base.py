@@ -70,6 +70,7 @@ class Suite:
     renamed_options: ClassVar[Collection[str]] = ()
     heavy: ClassVar[Collection[str]] = HEAVY
     max_modules: ClassVar[int] = 150
+    late_seconds: ClassVar[float] = 30.0
 
     @classmethod
     def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:

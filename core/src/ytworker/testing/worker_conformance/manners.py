@@ -4,15 +4,17 @@
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from ytworker.plugins.registry import PluginRegistry
-from ytworker.redaction import HIDDEN, masked
+from ytworker.redaction import secrets_in
 from ytworker.testing.context import FakePort
+from ytworker.testing.lateness import scrape_late
 from ytworker.testing.network import guarded_network
-from ytworker.testing.scraping import Scraping
 from ytworker.testing.worker_conformance.base import Sample, Suite
+from ytworker.testing.worker_conformance.places import said, unheard
 
 Settings = Mapping[str, Mapping[str, Any]]
 
@@ -44,12 +46,19 @@ class MannersTests(Suite):
     def test_a_scrape_that_is_late_does_not_begin(
         self, registry: PluginRegistry, plugin_settings: Settings, good_sample: Sample
     ) -> None:
-        done = self.scrape(registry, good_sample, plugin_settings, port=FakePort(stop=True))
-        assert done.raised is None, f"told to stop, the scrape failed: {done.raised}"
-        assert len(done.items) <= 1, (
-            f"past its deadline from the start, the scrape gave {len(done.items)} items; look at context.cancelled (or "
-            "call context.progress) before each item and before each request"
+        settings = {**plugin_settings, **good_sample.settings}
+        late = scrape_late(registry, self.task_type, good_sample.params, settings, patience=self.late_seconds)
+        cure = "look at context.cancelled (or call context.progress) before each item and before each request"
+        assert late.result is not None, (
+            f"past its deadline from the start, the scrape did not end within {self.late_seconds:g} s, and a worker "
+            f"would kill its process; {cure}, and let what that raises pass"
         )
+        error = late.result.error
+        assert error is None or error.fingerprint == "deadline", (
+            f"past its deadline, the scrape failed as {error.error_class}: {error.message}; let Cancelled pass, which "
+            "is no Exception"
+        )
+        assert late.items <= 1, f"past its deadline from the start, the scrape gave {late.items} items; {cure}"
 
     def test_p2_only_declared_hosts_are_asked(
         self, registry: PluginRegistry, plugin_settings: Settings, sample: Sample
@@ -70,15 +79,14 @@ class MannersTests(Suite):
         caplog: pytest.LogCaptureFixture,
         capfd: pytest.CaptureFixture[str],
     ) -> None:
-        given = {**plugin_settings, **sample.settings}
-        secrets = dict(self._secrets(given))
+        secrets = dict(self._secrets({**plugin_settings, **sample.settings}))
         if not secrets:
             pytest.skip("no setting of the samples is a secret; name some in `secrets`, such as 'api_scrape.api_key'")
-        with caplog.at_level(logging.DEBUG):
+        with caplog.at_level(logging.DEBUG), unheard() as told:
             done = self.scrape(registry, sample, plugin_settings)
         printed = "".join(capfd.readouterr())
-        places = {"what it logs": caplog.text, "what it prints": printed, **_said(done)}
-        for name, secret in secrets.items():
+        places = {"what it logs": caplog.text, "what it prints": printed, **told, **said(done)}
+        for secret, name in secrets.items():
             for place, text in places.items():
                 assert secret not in text, (
                     f"the value of plugins.{name} is in {place}; leave it out there: log the name of the setting, "
@@ -86,23 +94,11 @@ class MannersTests(Suite):
                 )
 
     def _secrets(self, sections: Settings) -> Iterator[tuple[str, str]]:
-        """Give the secrets among settings by name: those of telling names, and those that were declared."""
+        """Give what is secret in settings and where: values of telling names, logins, and what was declared."""
         for section, values in sections.items():
             for name, value in values.items():
-                secret = masked(name, value) == HIDDEN or f"{section}.{name}" in self.secrets
-                if secret and isinstance(value, str) and len(value) >= _SHORTEST:
-                    yield f"{section}.{name}", value
-
-
-def _said(done: Scraping) -> dict[str, str]:
-    port = done.port
-    everything = [*done.items, *(each.item for each in done.apart)]
-    return {
-        "an item": "\n".join(item.model_dump_json() for item in everything),
-        "an error": str(done.raised or ""),
-        "a note of its progress": repr(port.progressed),
-        "a checkpoint": repr(port.checkpoints),
-        "a reason": repr([done.deferred, *port.suspected]),
-        "the name of a source": repr(port.acquired),
-        "the parameters of a follow-up task": repr(port.enqueued),
-    }
+                declared = f"{section}.{name}" in self.secrets
+                for secret in secrets_in({name: value}, secret=declared):
+                    if len(secret) >= _SHORTEST:
+                        yield secret, f"{section}.{name}"
+                        yield quote(secret, safe=""), f"{section}.{name}"
