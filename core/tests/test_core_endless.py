@@ -49,7 +49,7 @@ def test_twenty_thousand_tasks_with_faults_leave_nothing_behind(
     zoo: Zoo, make_service: MakeService, queue: SQLiteQueue
 ) -> None:
     zoo.worker("demo", BODY, imported="import os, time")
-    service = make_service(grace_seconds=0.1, keep_completed_days=0)
+    service = make_service(grace_seconds=0.1, keep_completed_days=0, keep_dead_days=0)
     service._clock = service._steady = lambda: time.time_ns() // 1000
     queue.enqueue([task(1)])
     assert service.run(concurrency=2, until_empty=True) == 1  # opens what stays open
