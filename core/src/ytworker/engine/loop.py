@@ -192,11 +192,12 @@ class CrewPoller(TaskPoller):
         """Write down what has ended and give back what has not, once, whether that works or not."""
         worker = self.worker
         self._ended += worker.abandon("the worker stopped before it was done")
+        before = worker.returned
         try:
             worker.settle(self._ended, 0)
+            worker.parting.given_back += worker.returned - before
         except StoreError:
-            what = "how the last %d tasks ended could not be written: they run again when the lease of this worker ends"
-            log.error(what, len(self._ended))  # noqa: TRY400 - the error itself is told by whoever started us
+            log.error("how the last %d tasks ended could not be written: they run again", len(self._ended))  # noqa: TRY400 - the error itself is told by whoever started us
             raise
 
     def _crew_turn(self, *, until_empty: bool, max_tasks: int | None) -> bool:
