@@ -4,13 +4,14 @@ import json
 import os
 import resource
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from plugin_helpers import Done, Program, Until, Zoo
+from plugin_helpers import PROGRAM, Done, Program, Until, Zoo
 from ytworker.engine.children import ForkServer
 from ytworker.engine.gate import Gate
 from ytworker.errors import ChildrenError
@@ -188,6 +189,25 @@ def test_a_fork_server_out_of_descriptors_refuses_and_lives_on() -> None:
     finally:
         gate.close()
         server.close()
+
+
+@pytest.mark.parametrize("most", [8, 14, 20])
+def test_so_few_descriptors_are_an_error_in_one_line_if_they_are_too_few(program: Program, zoo: Zoo, most: int) -> None:
+    soon = "import ytworker.engine.backoff as backoff\nbackoff.FIRST_SECONDS = 0.01"
+    (zoo.folder / "sitecustomize.py").write_text(soon, "utf-8")
+    zoo.worker("demo")
+    program("enqueue", "demo", "--max-attempts", "1")
+    line = f"ulimit -n {most}; exec '{PROGRAM}' --log-level warning --log-format console run --until-empty"
+    done = subprocess.run(["/bin/sh", "-c", line], env=program.env(), capture_output=True, check=False, timeout=60)
+    last = done.stderr.decode().splitlines()[-1]
+    if done.returncode == 0:
+        assert (last, all_tasks(program)) == ("1 task done", [("demo", "completed", 1)])
+    else:
+        assert done.returncode == 1
+        assert last.startswith("error: ")
+        assert "Too many open files" in last
+        assert "Traceback" not in done.stderr.decode()
+        assert all_tasks(program) == [("demo", "queued", 0)]
 
 
 # -- killed
