@@ -14,6 +14,7 @@ import pytest
 from plugin_helpers import PROGRAM, Done, Program, Until, Zoo
 from ytworker.engine.children import ForkServer
 from ytworker.engine.gate import Gate
+from ytworker.engine.suspects import ALONE_SECONDS, Suspects
 from ytworker.errors import ChildrenError
 
 pytest_plugins = ["plugin_fixtures"]
@@ -55,6 +56,12 @@ def all_tasks(program: Program) -> list[tuple[str, str, int]]:
     """Give the type, the state and the attempts of every task, the oldest first."""
     found = json.loads(program("tasks", "list", "--json").out)
     return [(task["type"], task["state"], task["attempt"]) for task in reversed(found)]
+
+
+def quick_retries(home: Path) -> None:
+    file = home / "config" / "ytworker" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("[retry.default]\nbase = 0.001\ncap = 0.001\n", "utf-8")
 
 
 def run(program: Program, *options: str) -> Done:
@@ -231,9 +238,7 @@ def test_q1_a_scrape_that_kills_the_fork_server_costs_only_its_own_attempts(
 def test_q1_a_scrape_that_kills_the_fork_server_dies_after_its_attempts(
     program: Program, zoo: Zoo, home: Path, at_once: None
 ) -> None:
-    file = home / "config" / "ytworker" / "config.toml"
-    file.parent.mkdir(parents=True)
-    file.write_text("[retry.default]\nbase = 0.001\ncap = 0.001\n", "utf-8")
+    quick_retries(home)
     zoo.worker("demo", f"{NOTE_PID}{KILL_SERVER}")
     zoo.worker("good")
     program("enqueue", "demo", "--max-attempts", "3")
@@ -243,6 +248,43 @@ def test_q1_a_scrape_that_kills_the_fork_server_dies_after_its_attempts(
     assert done.code == 0, done.err
     assert all_tasks(program) == [("demo", "dead", 3), *[("good", "completed", 1)] * 2]
     assert len(list(home.glob("pid-*"))) == 3
+
+
+def test_q1_what_ran_beside_a_scrape_that_kills_the_fork_server_loses_one_attempt(
+    program: Program, zoo: Zoo, home: Path, at_once: None
+) -> None:
+    """Each waits for the others, if they are there, so that they meet whenever they can."""
+    quick_retries(home)
+    meet = (
+        f"{NOTE_PID}home = pathlib.Path(os.environ['HOME'])\nme = home / f'here-{{context.task.id}}'\nme.touch()\n"
+        "for _ in range(patience):\n    time.sleep(0.01)\n    if met := len(list(home.glob('here-*'))) == 3: break\n"
+    )
+    first = "patience = 3000 if context.task.attempt == 1 else 100\n"
+    zoo.worker("demo", f"{first}{meet}for each in home.glob('here-*'): each.unlink()\n{KILL_SERVER}")
+    zoo.worker("good", f"{first}{meet}time.sleep(600 if met else 0)\nme.unlink()\nreturn []")
+    program("enqueue", "demo", "--max-attempts", "3")
+    for _ in range(2):
+        program("enqueue", "good", "--max-attempts", "2")
+    done = run(program, "--max-tasks", "7", "--concurrency", "3")
+    assert done.code == 0, done.err
+    assert all_tasks(program) == [("demo", "dead", 3), *[("good", "completed", 2)] * 2]
+    assert "3 tasks ran then" in done.err
+
+
+def test_suspects_are_forgotten_when_their_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    suspects, now = Suspects(), [0.0]
+    monkeypatch.setattr("ytworker.engine.suspects.time.monotonic", lambda: now[0])
+    suspects.accuse({1})
+    assert not suspects
+    suspects.accuse({1, 2})
+    suspects.acquit(1)
+    assert suspects
+    now[0] = ALONE_SECONDS
+    assert not suspects
+    suspects.accuse({3, 4})
+    suspects.acquit(3)
+    suspects.acquit(4)
+    assert not suspects
 
 
 def test_q1_what_was_handed_ahead_goes_back_unburned_when_the_fork_server_is_killed(

@@ -26,6 +26,7 @@ from ytworker.engine.nursery import Nursery
 from ytworker.engine.raw_output import RawOutput
 from ytworker.engine.share import Share
 from ytworker.engine.sharing import AttemptDeps
+from ytworker.engine.suspects import Suspects
 from ytworker.errors import ChildrenError, PluginsRefusedError, StoreError
 from ytworker.model import Claim, ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import PluginKind
@@ -71,6 +72,7 @@ class Crew:
         self._learn = learn
         self._loading = loading
         self._size = size
+        self._suspects = Suspects()
         self._limits = limits
         self._members: dict[int, Member] = {}
         self._ended: list[Ended] = []
@@ -95,7 +97,7 @@ class Crew:
         if self._nursery.lost:
             return 0
         staying = self._staying()
-        unborn = 0 if self._nursery.rest else self._size - len(staying)
+        unborn = 0 if self._nursery.rest else self._most() - len(staying)
         return unborn + sum(member.room() for member in staying)
 
     @property
@@ -206,10 +208,13 @@ class Crew:
     def _staying(self) -> list[Member]:
         return [member for member in self._members.values() if member.stays]
 
+    def _most(self) -> int:
+        return 1 if self._suspects else self._size
+
     def _choose(self, shares: list[Share]) -> Share | None:
         """Find who gets the next task: an idle child, a new one, or the one with the least in hand; None: nobody."""
         best = min((share for share in shares if share.room), key=Share.load_of, default=None)
-        if best is None or (best.load and len(shares) < self._size):
+        if best is None or (best.load and len(shares) < self._most()):
             newborn = self._start()
             if newborn is not None:
                 best = Share(newborn)
@@ -248,9 +253,13 @@ class Crew:
         """Bury all children if the fork server has ended, in this way: no one else tells of their endings."""
         if how is None:
             return
+        ran = {member.running.claim.task.id for member in self._members.values() if member.running is not None}
         for member in self._members.values():
             member.verdict = member.verdict or orphaned(how)
-        self._bury_all([(pid, -signal.SIGKILL) for pid in self._members])
+        try:
+            self._bury_all([(pid, -signal.SIGKILL) for pid in self._members])
+        finally:
+            self._suspects.accuse(ran)
 
     def _hear_out(self, member: Member) -> None:
         if not member.channel.ended:
@@ -333,8 +342,11 @@ class Crew:
             self._book(attempt)
 
     def _book(self, attempt: Attempt) -> None:
-        if attempt.result is not None:
-            self._ended.append(Ended(attempt.claim, attempt.result))
+        result = attempt.result
+        if result is not None:
+            self._ended.append(Ended(attempt.claim, result))
+            if result.success or result.error or result.deferred_until:
+                self._suspects.acquit(attempt.claim.task.id)
 
     # -- messages
 
