@@ -803,25 +803,44 @@ def test_a_fork_server_that_dies_is_told(until: Until) -> None:
         until(lambda: not alive(pid))
 
 
-def test_a_worker_whose_fork_server_is_killed_gives_its_tasks_back_and_says_so(
+def test_a_worker_whose_fork_server_is_killed_counts_what_ran_and_goes_on_with_another(
     program: Program, zoo: Zoo, until: Until, home: Path, reap: Any
 ) -> None:
     zoo.worker("demo", f"{NOTE_PID}pathlib.Path(os.environ['HOME'], 'server').write_text(str(os.getppid()))\n{SLOW}")
+    zoo.worker("good")
     for _ in range(2):
         program("enqueue", "demo", "--max-attempts", "1")
     process = program.start("run")
     try:
         until(lambda: len(list(home.glob("pid-*"))) == 2 and (home / "server").exists())
         os.kill(int((home / "server").read_text()), signal.SIGKILL)
+        reap()
+        program("enqueue", "good", "--max-attempts", "1")
+        until(lambda: tasks(program)["good"]["state"] == "completed")
+        process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
-    assert process.returncode == 1
-    assert b"the process that starts children has ended" in err
-    reap()
-    assert [(task["state"], task["attempt"]) for task in all_tasks(program)] == [("queued", 0)] * 2
+    assert process.returncode == 0
+    assert err.count(b"the process that starts children was killed by SIGKILL") == 3  # said once, and of each task
+    dead = [task for task in all_tasks(program) if task["type"] == "demo"]
+    assert [(task["state"], task["attempt"], task["error_class"]) for task in dead] == [("dead", 1, "resource")] * 2
     assert json.loads(program("status", "--json").out)["workers"] == []
+
+
+@LINUX
+def test_what_has_left_its_group_is_killed_when_the_fork_server_is(
+    program: Program, zoo: Zoo, home: Path, reap: Any
+) -> None:
+    body = ESCAPING["a daemon with children that hide as well"]
+    kill = "os.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(600)"
+    zoo.worker("demo", f"import signal\n{NOTE_PID}{NOTE}{body}\n{kill}")
+    program("enqueue", "demo", "--max-attempts", "1")
+    done = work(program)
+    assert done.code == 0, done.err
+    assert len(list(home.glob("pid-*"))) == 9
+    reap()
 
 
 def test_an_end_that_is_heard_while_another_child_starts_is_not_lost(server: ForkServer, until: Until) -> None:

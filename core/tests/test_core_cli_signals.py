@@ -1,12 +1,19 @@
-"""Signals that end ``ytworker scrape``: the task goes back to the queue as if nobody had touched it."""
+"""Signals that end ``scrape`` and ``run``: a task goes back as if nobody had touched it, also while a store fails."""
 
 import json
+import os
 import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from plugin_helpers import ONE_ITEM, Program, Until, Zoo
+from ytworker.engine.worker import BaseWorker
 
 pytest_plugins = ["plugin_fixtures"]
 
@@ -53,3 +60,154 @@ def test_a_worker_under_nohup_outlives_its_terminal(program: Program, zoo: Zoo, 
         process.kill()
         process.wait()
     assert [task["state"] for task in json.loads(program("tasks", "list", "--json").out)] == ["completed"] * 2
+
+
+# -- a store that fails
+
+HOW = ["--inline", "--concurrency=1"]
+GO = "while not pathlib.Path(os.environ['HOME'], 'go').exists(): context.sleep(0.01)\n"
+ENDLESS = 6_000.0
+FULL = (
+    "CREATE TRIGGER full BEFORE UPDATE OF status ON task WHEN NEW.status = 3 "
+    "BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+)
+
+
+@pytest.fixture
+def worker(program: Program, zoo: Zoo) -> Any:
+    """Start a worker in whose modules some constants are other ones, and give it."""
+
+    @contextmanager
+    def start(*options: str, **constants: float) -> Iterator[subprocess.Popen[bytes]]:
+        lines = ["import ytworker.engine.backoff as backoff, ytworker.queue.sqlite.database as database"]
+        lines += [f"{name.replace('__', '.')} = {value}" for name, value in constants.items()]
+        (zoo.folder / "sitecustomize.py").write_text("\n".join(lines), "utf-8")
+        process = program.start("--log-format", "console", "run", *options)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    return start
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[sqlite3.Connection]:
+    """Somebody else's connection to the queue."""
+    folder = home / "data" / "ytworker"
+    folder.mkdir(parents=True)
+    connection = sqlite3.connect(folder / "queue.db", isolation_level=None, timeout=30)
+    yield connection
+    connection.close()
+
+
+def hear(process: subprocess.Popen[bytes], words: bytes) -> None:
+    """Wait until it says this."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return
+    pytest.fail("it ended before it said so")
+
+
+def one_task(program: Program) -> tuple[str, int]:
+    (task,) = json.loads(program("tasks", "list", "--json").out)
+    return task["state"], task["attempt"]
+
+
+def begin(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", f"import os, pathlib\npathlib.Path(os.environ['HOME'], 'started').touch()\n{GO}{ONE_ITEM}")
+    assert program("enqueue", "demo").code == 0
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_d1_a_signal_ends_the_wait_for_a_store_and_what_ended_is_written_down(
+    program: Program, zoo: Zoo, home: Path, store: sqlite3.Connection, worker: Any, how: str
+) -> None:
+    begin(program, zoo)
+    store.execute(FULL)
+    (home / "go").touch()
+    with worker(how, backoff__FIRST_SECONDS=ENDLESS) as process:
+        hear(process, b"no task is claimed for 6000 s")
+        store.execute("DROP TRIGGER full")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == (1 if how == "--inline" else 0)
+    # Without children nobody keeps what the store refused: the task is given back, and runs again.
+    assert one_task(program) == (("queued", 0) if how == "--inline" else ("completed", 1))
+
+
+def test_d1_a_worker_that_is_to_leave_tries_once_to_write_down_what_ended_and_says_that_it_could_not(
+    program: Program, zoo: Zoo, home: Path, store: sqlite3.Connection, worker: Any
+) -> None:
+    begin(program, zoo)
+    store.execute(FULL)
+    (home / "go").touch()
+    with worker("--concurrency=1", backoff__FIRST_SECONDS=ENDLESS) as process:
+        hear(process, b"no task is claimed for 6000 s")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"how the last 1 tasks ended could not be written" in err
+    assert b"the disk is full" in err
+    assert b"Traceback" not in err
+    assert one_task(program) == ("queued", 0)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_d1_the_second_signal_is_obeyed_at_once_also_while_the_queue_is_locked(
+    program: Program, zoo: Zoo, home: Path, until: Until, store: sqlite3.Connection, worker: Any, how: str
+) -> None:
+    begin(program, zoo)
+    with worker(how, database___BUSY_TIMEOUT_SECONDS=ENDLESS) as process:
+        until((home / "started").exists)
+        store.execute("BEGIN IMMEDIATE")
+        process.send_signal(signal.SIGTERM)
+        hear(process, b"stopping after the current task")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)  # the lock is there until it has left
+    store.execute("ROLLBACK")
+    assert process.returncode == 1
+    assert b"the queue could not be written in time" in err
+    assert b"given back" not in err
+    assert one_task(program) == ("claimed", 1)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_d1_a_task_that_could_not_be_given_back_is_not_said_to_be(
+    program: Program, zoo: Zoo, home: Path, until: Until, store: sqlite3.Connection, worker: Any, how: str
+) -> None:
+    begin(program, zoo)
+    with worker(how, database___BUSY_TIMEOUT_SECONDS=0.1) as process:
+        until((home / "started").exists)
+        store.execute("BEGIN IMMEDIATE")
+        process.send_signal(signal.SIGTERM)
+        hear(process, b"stopping after the current task")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    store.execute("ROLLBACK")
+    assert process.returncode == 1
+    assert b"given back to the queue" not in err
+    assert b"could not be written" in err
+    assert one_task(program) == ("claimed", 1)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_task_that_was_done_before_the_second_signal_is_not_said_to_be_given_back(
+    program: Program, zoo: Zoo, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    settled = BaseWorker.was_settled
+
+    def signals(self: BaseWorker, *result: Any, **late: Any) -> None:
+        settled(self, *result, **late)
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(BaseWorker, "was_settled", signals)
+    zoo.worker("demo", ONE_ITEM)
+    program("enqueue", "demo")
+    done = program("--log-format", "console", "run", how)
+    assert done.code == 0, done.err
+    assert "given back to the queue" not in done.err.replace("once more gives it back", "")
+    assert one_task(program) == ("completed", 1)

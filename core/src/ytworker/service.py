@@ -18,9 +18,11 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from ytworker.engine import BaseWorker, TaskPoller, WorkerFactory
+from ytworker.engine.backoff import sleep_until
 from ytworker.engine.children import ForkServer
 from ytworker.engine.loop import CrewPoller
 from ytworker.engine.member import Limits
+from ytworker.engine.parting import Parting
 from ytworker.engine.retention import Retention, rules
 from ytworker.engine.retry import RetryStrategy
 from ytworker.engine.sharing import Observer
@@ -233,7 +235,7 @@ class Service(Tending):
             self._sleep(wait)
         return self.queue.claim_task(worker.id, task.id)
 
-    def run(
+    def run(  # noqa: PLR0913 - each is a choice of its own
         self,
         *,
         strategy: ClaimingStrategy | None = None,
@@ -244,6 +246,7 @@ class Service(Tending):
         releasing: Callable[[], bool] = lambda: False,
         concurrency: int | None = None,
         server: ForkServer | None = None,
+        parting: Parting | None = None,
     ) -> int:
         """Work on the queue until told to stop.
 
@@ -256,12 +259,13 @@ class Service(Tending):
             releasing: Tells whether to give the running tasks back at once; only asked with children.
             concurrency: How many child processes do tasks; None lets this very process do them, one by one.
             server: Starts the children; made here by default. It is closed at the end.
+            parting: Told what became of the tasks that were being done at the end, also where an error ends the run.
 
         Returns:
             How many tasks were done; one that went back to the queue is not.
 
         Raises:
-            ChildrenError: This system cannot have children.
+            ChildrenError: This system cannot have children; or, with ``until_empty``, none could be had for a while.
             PluginsRefusedError: ``strict_plugins`` is on, and a plugin ends children while it is loaded.
         """
         values = self.settings.values
@@ -271,7 +275,7 @@ class Service(Tending):
         shared: dict[str, Any] = {
             "queue": self.queue,
             "clock": self._clock,
-            "sleep": self._sleep,
+            "sleep": sleep_until(stopping) if self._sleep is time.sleep else self._sleep,
             "stopping": stopping,
             "rescue_seconds": values.lease_seconds / 3,
             "retention": Retention(days),
@@ -292,6 +296,8 @@ class Service(Tending):
             )
             poller = CrewPoller(worker=crew, types=crew.types, releasing=releasing, **shared)
         poller.waker = self._waker()
+        if parting is not None:
+            poller.worker.parting = parting
         try:
             return poller.run(until_empty=until_empty, max_tasks=max_tasks)
         finally:

@@ -1,11 +1,12 @@
 """``ytworker run``: a worker."""
 
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ from ytworker.cli.state import State
 
 if TYPE_CHECKING:
     from ytworker.engine.children import ForkServer
+    from ytworker.engine.parting import Parting
     from ytworker.queue import ClaimingStrategy
     from ytworker.service import Service
 
@@ -25,6 +27,9 @@ app = make_app()
 
 _ORDERS_HELP = "fifo, lifo, priority or weighted_random. [default: lifo]"
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+
+LEAVE_SECONDS = 5.0
+"""How long the second signal leaves the worker to write down what has ended and to give back the rest."""
 
 
 class _Drain:
@@ -38,17 +43,38 @@ class _Drain:
     def __init__(self, tell: Callable[[str], None], *, inline: bool) -> None:
         self._tell = tell
         self._inline = inline
+        self._alarm: Any = None
         self.stopping = False
         self.releasing = False
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         """Take a signal."""
-        if self.stopping and self._inline:
-            raise KeyboardInterrupt
-        self.releasing = self.stopping
         if not self.stopping:
             self.stopping = True
             self._tell("stopping after the current task; once more gives it back to the queue at once")
+            return
+        if not self.releasing and hasattr(signal, "setitimer"):
+            self._alarm = signal.signal(signal.SIGALRM, self._leave)
+            signal.setitimer(signal.ITIMER_REAL, LEAVE_SECONDS)
+        self.releasing = True
+        if self._inline:
+            raise KeyboardInterrupt
+
+    def over(self) -> None:
+        """Let the second signal have no more consequences."""
+        if self._alarm is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._alarm)
+
+    def _leave(self, _number: int, _frame: FrameType | None) -> None:
+        """Leave in the middle of whatever it is: most likely the queue is locked, or its disk does not answer."""
+        try:
+            self._tell(
+                "the queue could not be written in time: what this worker held goes back when its lease ends, "
+                "and counts as an attempt"
+            )
+        finally:
+            os._exit(1)  # children die with us, and a store survives that as it survives kill -9
 
 
 @contextmanager
@@ -60,6 +86,7 @@ def _draining(tell: Callable[[str], None], *, inline: bool) -> Iterator[_Drain]:
     try:
         yield drain
     finally:
+        drain.over()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -115,6 +142,18 @@ def _order(state: State, strategy: str | None, aging: str | None) -> "ClaimingSt
         raise typer.BadParameter(str(error)) from None
 
 
+def _in_words(left: "Parting") -> str:
+    """Say what became of the tasks that were being done."""
+    if left.kept:
+        return (
+            "the queue could not be written: the current task goes back when the lease of this worker ends, "
+            "and counts as an attempt"
+        )
+    if left.given_back == 1:
+        return "the current task was given back to the queue"
+    return f"{left.given_back} tasks were given back to the queue"
+
+
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - each is an option
     ctx: typer.Context,
@@ -145,11 +184,14 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
     state: State = ctx.find_object(State) or State()
     state.choose_pace(pace)
     with _fork_server(inline) as server:
+        from ytworker.engine.parting import Parting  # noqa: PLC0415 - see `_fork_server`
+
         order = _order(state, strategy, aging)
         tell = _log if state.log_as_worker() else note
         with state.service() as service, _draining(tell, inline=inline) as drain:
             _tell_what_is_missing(service, types or (), tell)
-            try:
+            done, left = None, Parting()
+            with suppress(KeyboardInterrupt):  # `left` knows what became of the task
                 done = service.run(
                     strategy=order,
                     types=tuple(types or ()),
@@ -159,10 +201,9 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
                     releasing=lambda: drain.releasing,
                     concurrency=None if inline else concurrency or state.settings.values.concurrency,
                     server=server,
+                    parting=left,
                 )
-            except KeyboardInterrupt:
-                drain.releasing = True
-            if drain.releasing:
-                tell("the current task was given back to the queue")
+            if left.given_back or left.kept:
+                tell(_in_words(left))
                 raise typer.Exit(1)
-    tell(f"{counted(done, 'task')} done")
+    tell("nothing had to be given back" if done is None else f"{counted(done, 'task')} done")

@@ -3,6 +3,7 @@
 This module imports next to nothing, so that the server is there before the rest of the worker has been loaded.
 """
 
+import errno
 import json
 import os
 import select
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 60.0
 """It answers within a fraction of a second; a machine that needs longer cannot work anyway."""
 _OURS = "YTWORKER_"
+_MORE_FILES = "allow more (`ulimit -n`, or LimitNOFILE= of a service), or lower --concurrency"
+_CURES: dict[int | None, str] = {
+    errno.EMFILE: _MORE_FILES,
+    errno.ENFILE: _MORE_FILES,
+    errno.EAGAIN: "close other programs or raise the limit (`ulimit -u`, or TasksMax= of a service)",
+    errno.ENOMEM: "close other programs, or lower --concurrency",
+}
 
 
 def supported() -> bool:
@@ -39,33 +47,45 @@ class ForkServer:
         environment: What children see; without the variables of ours, which may hold secrets.
 
     Attributes:
+        gone: Whether it is known to have ended, or to answer no more.
         output: The end of a pipe, which does not block: what the children write to stdout and stderr. Whoever lets them
             write has to read it.
 
     Raises:
-        ChildrenError: This system cannot do it.
+        ChildrenError: This system cannot do it, or not now.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         if not supported():
             msg = "this system cannot start child processes the way ytworker needs it; run with --inline"
             raise _error(msg)
+        self.gone = False
         self._heard = bytearray()
         self._alive: set[int] = set()
-        self._lifeline, theirs = socket.socketpair()
+        self.output = -1
+        self._lifeline, theirs = _pair()
+        try:
+            with theirs:
+                self._process = self._launch(theirs, os.environ if environment is None else environment)
+        except OSError as error:
+            self._lifeline.close()
+            self._close_output()
+            raise refusal(error.errno) from error
+        path = json.dumps(sys.path).encode()
+        with suppress(ConnectionError):  # it is gone already, as the first request will tell
+            self._lifeline.sendall(forkserver.LENGTH.pack(len(path)) + path)
+
+    def _launch(self, lifeline: socket.socket, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         self.output, output = os.pipe()
         os.set_blocking(self.output, False)
-        given = os.environ if environment is None else environment
-        with theirs, os.fdopen(output, "wb", 0):
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
+        with os.fdopen(output, "wb", 0):
+            return subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-P", str(Path(forkserver.__file__))],
-                stdin=theirs.fileno(),
+                stdin=lifeline.fileno(),
                 stdout=output,
-                env=_without_ours(given),
+                env=_without_ours(environment),
                 start_new_session=True,
             )
-        path = json.dumps(sys.path).encode()
-        self._lifeline.sendall(forkserver.LENGTH.pack(len(path)) + path)
 
     def __enter__(self) -> Self:
         return self
@@ -91,20 +111,18 @@ class ForkServer:
             gate: The far end of its gate; without one it begins each task at once.
 
         Raises:
-            ChildrenError: The system refuses another process.
+            ChildrenError: The system refuses another process, or the fork server is :attr:`gone`.
         """
-        ours, theirs = socket.socketpair()
+        ours, theirs = _pair()
         try:
             with theirs:
                 self._ask(FORK, theirs, *([] if gate is None else [gate]))
             what, pid, number = self._answer()
+            if what == REFUSED:
+                raise refusal(number)  # noqa: TRY301 - the socket is to be closed then, too
         except BaseException:
             ours.close()
             raise
-        if what == REFUSED:
-            ours.close()
-            msg = f"no child process can be started: {os.strerror(number)}; close other programs or raise the limit"
-            raise _error(msg)
         self._alive.add(pid)
         return pid, ours
 
@@ -113,74 +131,92 @@ class ForkServer:
         if pid in self._alive:
             with suppress(OSError):  # the server is gone, as `endings` will tell
                 self._lifeline.sendall(REQUEST.pack(KILL, pid))
+                self._process.send_signal(signal.SIGCONT)  # a plugin may have stopped it
 
     def endings(self) -> list[tuple[int, int]]:
         """Give the process id and the exit code (negative for a signal) of every child that has ended, without waiting.
 
         Raises:
-            ChildrenError: The fork server itself has ended.
+            ChildrenError: The fork server itself has ended, and everything that it told was given before.
         """
-        while select.select([self._lifeline], [], [], 0)[0]:
-            self._hear()
+        while select.select([self._lifeline], [], [], 0)[0] and self._hear():
+            pass
         found = []
         while len(self._heard) >= REPORT.size:
             what, pid, status = self._next()
             if what == ENDED:
                 self._alive.discard(pid)
                 found.append((pid, os.waitstatus_to_exitcode(status)))
+        if self.gone and not found:
+            raise self._lost()
         return found
 
-    def close(self) -> None:
-        """Kill every child, and the server; once is enough, and twice does no harm."""
+    def close(self) -> int:
+        """Kill every child, and the server; once is enough, and twice does no harm. Gives how the server ended."""
         self._lifeline.close()
-        if self.output >= 0:
-            os.close(self.output)
-            self.output = -1
+        self._close_output()
+        if self.gone:  # perhaps it only does not answer
+            self._process.kill()
+        self._process.send_signal(signal.SIGCONT)
         try:
             self._process.wait(ANSWER_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         if self._process.returncode:  # it died on its own and left its children behind
-            for pid in self._alive:
-                forkserver.kill_group(pid)
+            self._kill_orphans()
+        return self._process.returncode
+
+    def _close_output(self) -> None:
+        if self.output >= 0:
+            os.close(self.output)
+            self.output = -1
+
+    def _kill_orphans(self) -> None:
+        strangers = [each for pid in self._alive for each in forkserver.descendants_of(pid)]
+        for pid in (*self._alive, *strangers):
+            forkserver.kill_group(pid)
+        self._alive.clear()
 
     def _ask(self, what: bytes, *ends: socket.socket) -> None:
         try:
-            socket.send_fds(self._lifeline, [REQUEST.pack(what, 0)], [end.fileno() for end in ends])
-        except OSError as error:
-            raise self._gone() from error
+            socket.send_fds(self._lifeline, [REQUEST.pack(what, len(ends))], [end.fileno() for end in ends])
+        except ConnectionError as error:
+            raise self._lost() from error
+        except OSError as error:  # no memory, or too many descriptors under way
+            raise refusal(error.errno) from error
+        self._process.send_signal(signal.SIGCONT)  # see `kill`
 
     def _answer(self) -> tuple[bytes, int, int]:
         """Wait for the answer to a request; what else is told meanwhile waits for :meth:`endings`."""
         endings = bytearray()
         while True:
             while len(self._heard) < REPORT.size:
-                if not select.select([self._lifeline], [], [], ANSWER_SECONDS)[0]:
-                    raise self._gone()
-                self._hear()
+                if not select.select([self._lifeline], [], [], ANSWER_SECONDS)[0] or not self._hear():
+                    raise self._lost()
             report = self._next()
             if report[0] != ENDED:
                 self._heard[:0] = endings
                 return report
             endings += REPORT.pack(*report)
 
-    def _hear(self) -> None:
+    def _hear(self) -> bool:
+        """Read what has come; False at the end of the stream."""
         try:
             heard = self._lifeline.recv(4096)
-        except ConnectionError as error:
-            raise self._gone() from error
-        if not heard:
-            raise self._gone()
+        except ConnectionError:
+            heard = b""
+        self.gone = self.gone or not heard
         self._heard += heard
+        return bool(heard)
 
     def _next(self) -> tuple[bytes, int, int]:
         report = REPORT.unpack(self._heard[: REPORT.size])
         del self._heard[: REPORT.size]
         return report
 
-    @staticmethod
-    def _gone() -> "ChildrenError":
+    def _lost(self) -> "ChildrenError":
+        self.gone = True
         return _error(
             "the process that starts children has ended or does not answer; start the worker again (or with --inline)"
         )
@@ -195,6 +231,19 @@ def describe(code: int) -> str:
     except ValueError:
         name = f"signal {-code}"
     return f"was killed by {name}" + (" (out of memory, or by hand)" if -code == signal.SIGKILL else "")
+
+
+def refusal(number: int | None) -> "ChildrenError":
+    """Say why no child can be started, and what helps."""
+    cure = _CURES.get(number, "close other programs or raise the limit")
+    return _error(f"no child process can be started: {os.strerror(number or 0)}; {cure}")
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    try:
+        return socket.socketpair()
+    except OSError as error:
+        raise refusal(error.errno) from error
 
 
 def _error(message: str) -> "ChildrenError":

@@ -5,6 +5,7 @@ Nothing here waits but :meth:`Crew.turn`, and nothing here runs a plugin.
 
 import logging
 import selectors
+import signal
 import socket
 import time
 from collections.abc import Iterable, Sequence
@@ -14,16 +15,19 @@ from functools import partial
 from ytworker.engine.attempt import Attempt
 from ytworker.engine.channel import Channel, LineTooLongError
 from ytworker.engine.children import ForkServer, describe
-from ytworker.engine.descendants import are_too_many, descendants, too_many
-from ytworker.engine.gate import Gate
-from ytworker.engine.hearing import Learn, NonsenseError, crashed, hear, nonsense
+from ytworker.engine.descendants import are_too_many, too_many
+from ytworker.engine.forkserver import descendants_of
+from ytworker.engine.hearing import Learn, NonsenseError, crashed, hear, nonsense, orphaned
 from ytworker.engine.loading import Loading
 from ytworker.engine.member import Ended, Limits, Member
 from ytworker.engine.memory import Scales, too_much
 from ytworker.engine.messages import Message, encode
+from ytworker.engine.nursery import Nursery
 from ytworker.engine.raw_output import RawOutput
+from ytworker.engine.share import Share
 from ytworker.engine.sharing import AttemptDeps
-from ytworker.errors import PluginsRefusedError, StoreError
+from ytworker.engine.suspects import Suspects
+from ytworker.errors import ChildrenError, PluginsRefusedError, StoreError
 from ytworker.model import Claim, ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import PluginKind
 from ytworker.queue import Waker
@@ -33,24 +37,7 @@ log = logging.getLogger(__name__)
 COUNT_SECONDS = 0.25
 """How often the processes that children started are counted and weighed, at least while a task runs: a fork bomb
 doubles fast."""
-
-
-class _Share:
-    """What one child gets of some tasks."""
-
-    def __init__(self, member: Member) -> None:
-        self.member = member
-        self.load = len(member.attempts)
-        self.room = member.room()
-        self.attempts: list[Attempt] = []
-
-    def load_of(self) -> int:
-        return self.load
-
-    def add(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
-        self.load += 1
-        self.room -= 1
+_NO_CHILD = "no child process could be started for it"
 
 
 class Crew:
@@ -80,12 +67,12 @@ class Crew:
         size: int,
         limits: Limits,
     ) -> None:
-        self._server = server
         self._hello: Message = {**hello, "memory_mb": limits.memory_mb}
         self._attempts = attempts
         self._learn = learn
         self._loading = loading
         self._size = size
+        self._suspects = Suspects()
         self._limits = limits
         self._members: dict[int, Member] = {}
         self._ended: list[Ended] = []
@@ -96,9 +83,7 @@ class Crew:
         self._scales = Scales(limits.memory_mb)
         self.woken = False
         self._selector = selectors.DefaultSelector()
-        self._selector.register(server, selectors.EVENT_READ)
-        self._output = RawOutput(server.output)
-        self._selector.register(self._output, selectors.EVENT_READ)
+        self._nursery = Nursery(server, self._selector)
 
     # -- tasks
 
@@ -109,18 +94,36 @@ class Crew:
 
     def room(self) -> int:
         """How many tasks may be handed out now."""
+        if self._nursery.lost:
+            return 0
         staying = self._staying()
-        return self._size - len(staying) + sum(member.room() for member in staying)
+        unborn = 0 if self._nursery.rest else self._most() - len(staying)
+        return unborn + sum(member.room() for member in staying)
+
+    @property
+    def despair(self) -> ChildrenError | None:
+        """Why nothing can be done, while there is no child and starting one failed very often in a row."""
+        return None if self._members else self._nursery.despair
 
     def hand(self, claims: Iterable[Claim]) -> None:
-        """Give tasks to children, to the one with the least to do first; ask :meth:`room` before."""
-        shares = [_Share(member) for member in self._staying()]
+        """Give tasks to children, to the one with the least to do first; ask :meth:`room` before.
+
+        What no child can be had for is given back.
+        """
+        shares = [Share(member) for member in self._staying()]
         for claim in claims:
-            self._choose(shares).add(Attempt(claim, self._attempts))
+            attempt = Attempt(claim, self._attempts)
+            share = self._choose(shares)
+            if share is None:
+                self._give_back([attempt], _NO_CHILD)
+            else:
+                share.add(attempt)
         for share in shares:
-            if share.attempts:
+            if share.attempts and not self._nursery.lost:
                 share.member.hand(share.attempts)
                 self._watch(share.member)
+            else:
+                self._give_back(share.attempts, _NO_CHILD)
 
     def recall(self) -> list[Ended]:
         """Take back what was handed ahead and has not begun, and what only waits: that might go on for long."""
@@ -164,7 +167,6 @@ class Crew:
 
         Raises:
             StoreError: The queue cannot be written.
-            ChildrenError: No children can be had any more.
             PluginsRefusedError: A plugin that is required ends children while it is loaded.
         """
         ready = self._selector.select(min([seconds, *self._waits()]))
@@ -173,14 +175,15 @@ class Crew:
                 self._serve(key.data, events)
             elif key.fileobj is self._alarm:
                 self._alarm.recv(4096)
-            elif key.fileobj is self._output:
-                self._output.read()
+            elif isinstance(key.fileobj, RawOutput):
+                key.fileobj.read()
             elif key.fileobj is self._waker:
                 self._waker.clear()
                 self.woken = True
         # Last, because what a child said, it said before it ended.
-        if self._server.has_news or any(key.fileobj is self._server for key, _ in ready):
-            self._bury_all(self._server.endings())
+        if self._nursery.has_news or any(isinstance(key.fileobj, ForkServer) for key, _ in ready):
+            self._bury_all(self._nursery.endings())
+            self._bury_orphans(self._nursery.loss())
         self._look_after()
         return self.collect()
 
@@ -198,29 +201,31 @@ class Crew:
             self._selector.close()
             for member in self._members.values():
                 member.close()
-            self._output.close()
-            self._server.close()
+            self._nursery.close()
 
     # -- children
 
     def _staying(self) -> list[Member]:
         return [member for member in self._members.values() if member.stays]
 
-    def _choose(self, shares: list["_Share"]) -> "_Share":
-        """Find who gets the next task: an idle child, a new one, or the one with the least in hand."""
-        best = min((share for share in shares if share.room), key=_Share.load_of, default=None)
-        if best is None or (best.load and len(shares) < self._size):
-            best = _Share(self._start())
-            shares.append(best)
+    def _most(self) -> int:
+        return 1 if self._suspects else self._size
+
+    def _choose(self, shares: list[Share]) -> Share | None:
+        """Find who gets the next task: an idle child, a new one, or the one with the least in hand; None: nobody."""
+        best = min((share for share in shares if share.room), key=Share.load_of, default=None)
+        if best is None or (best.load and len(shares) < self._most()):
+            newborn = self._start()
+            if newborn is not None:
+                best = Share(newborn)
+                shares.append(best)
         return best
 
-    def _start(self) -> Member:
-        gate = Gate()
-        try:
-            pid, sock = self._server.start(gate.far)
-        except BaseException:
-            gate.close()
-            raise
+    def _start(self) -> Member | None:
+        born = self._nursery.start()
+        if born is None:
+            return None
+        pid, sock, gate = born
         member = self._members[pid] = Member(pid, Channel(sock), gate, self._limits)
         self._selector.register(member.channel, selectors.EVENT_READ, member)
         member.channel.send(encode({**self._hello, "left_out": self._loading.left_out()}))
@@ -229,7 +234,7 @@ class Crew:
     def _kill(self, member: Member, verdict: ErrorInfo | None = None) -> None:
         if not member.killed:
             member.killed, member.verdict = True, verdict
-            self._server.kill(member.pid)
+            self._nursery.kill(member.pid)
 
     def _bury_all(self, endings: Iterable[tuple[int, int]]) -> None:
         """Bury every child that has ended before any failure is told: nobody tells of an ending twice."""
@@ -243,6 +248,18 @@ class Crew:
                     failures.append(error)
         if failures:
             raise failures[0]
+
+    def _bury_orphans(self, how: str | None) -> None:
+        """Bury all children if the fork server has ended, in this way: no one else tells of their endings."""
+        if how is None:
+            return
+        ran = {member.running.claim.task.id for member in self._members.values() if member.running is not None}
+        for member in self._members.values():
+            member.verdict = member.verdict or orphaned(how)
+        try:
+            self._bury_all([(pid, -signal.SIGKILL) for pid in self._members])
+        finally:
+            self._suspects.accuse(ran)
 
     def _hear_out(self, member: Member) -> None:
         if not member.channel.ended:
@@ -283,7 +300,7 @@ class Crew:
     def _count_processes(self) -> None:
         """Kill every child that has started too many processes, or holds too much memory together with them."""
         most, memory_mb = self._limits.max_processes, self._limits.memory_mb
-        families = {pid: descendants(pid) for pid, member in self._members.items() if not member.killed}
+        families = {pid: descendants_of(pid) for pid, member in self._members.items() if not member.killed}
         verdicts = {pid: too_many(most) for pid, started in families.items() if are_too_many(started, most)}
         weighed = self._scales.overweight((pid, [pid, *started]) for pid, started in families.items())
         verdicts |= {pid: too_much(weight, memory_mb) for pid, weight in weighed.items() if pid not in verdicts}
@@ -292,10 +309,11 @@ class Crew:
             self._kill(self._members[pid], verdict)
 
     def _waits(self) -> list[float]:
-        if self._server.has_news:
+        if self._nursery.has_news:
             return [0.0]
+        rest = [self._nursery.rest] if self._nursery.rest else []
         count = [COUNT_SECONDS] if self._watches and self.holds else []
-        return [*count, *(member.patience() for member in self._members.values())]
+        return [*rest, *count, *(member.patience() for member in self._members.values())]
 
     def _stop(self, member: Member) -> None:
         running = member.running
@@ -324,8 +342,11 @@ class Crew:
             self._book(attempt)
 
     def _book(self, attempt: Attempt) -> None:
-        if attempt.result is not None:
-            self._ended.append(Ended(attempt.claim, attempt.result))
+        result = attempt.result
+        if result is not None:
+            self._ended.append(Ended(attempt.claim, result))
+            if result.success or result.error or result.deferred_until:
+                self._suspects.acquit(attempt.claim.task.id)
 
     # -- messages
 
@@ -349,7 +370,7 @@ class Crew:
                 member.channel.ended = True
         if member.channel.ended:
             self._selector.unregister(member.channel)
-            self._server.kill(member.pid)  # it is ending, or it has closed its end: both come to the same
+            self._nursery.kill(member.pid)  # it is ending, or it has closed its end: both come to the same
         else:
             self._watch(member)
 
@@ -363,6 +384,7 @@ class Crew:
             self._kill(member, nonsense(str(error)))
             return
         if over is not None:
+            self._nursery.thrives()
             self._book(over)
             if member.running is None and member.is_worn:
                 member.retire()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ytworker.engine.forkserver import children_of
 from ytworker.model import ErrorClass, ErrorInfo
 
 
@@ -26,16 +25,6 @@ def too_many(most: int) -> ErrorInfo:
         "should start fewer at a time and wait for them; max_processes allows more",
         fingerprint="processes",
     )
-
-
-def descendants(pid: int) -> list[int]:
-    """Give what this process has started, directly or through others; those that ended and are not buried included."""
-    found: list[int] = []
-    generation = [pid]
-    while generation:
-        generation = [child for parent in generation for child in children_of(parent)]
-        found += generation
-    return found
 
 
 def _runs(pid: int) -> bool:

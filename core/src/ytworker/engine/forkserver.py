@@ -2,8 +2,8 @@
 
 It runs as a script, beside the worker and never inside it: ``python -P forkserver.py``, its life-line on descriptor 0.
 The life-line carries requests of five bytes from the worker (``F``: fork, with the child's ends of its sockets beside
-it; ``K``: kill the group of a process) and reports of nine bytes to it (``S``: started, ``E``: could not start,
-``X``: ended). When it ends, the worker is gone, however it went: every group is killed.
+it, and how many these are; ``K``: kill the group of a process) and reports of nine bytes to it (``S``: started, ``E``:
+could not start, ``X``: ended). When it ends, the worker is gone, however it went: every group is killed.
 
 A process may leave its group, and its parent may die. On Linux it then becomes a child of the child that it came from
 (each of them is a subreaper, see prctl(2)), and when that ends, of this server, which kills what it did not start.
@@ -13,6 +13,7 @@ after a ``kill -9`` of the worker a child that hangs lives on, and keeps the ser
 """
 
 import contextlib
+import errno
 import gc
 import json
 import os
@@ -84,25 +85,29 @@ class Server:
         request, descriptors, _, _ = socket.recv_fds(self._lifeline, REQUEST.size, MOST_ENDS)
         if len(request) < REQUEST.size:
             return False
-        what, pid = REQUEST.unpack(request)
-        if what == FORK:
+        what, number = REQUEST.unpack(request)
+        if what == FORK and len(descriptors) < number:  # the kernel has dropped those that are too many for us
+            _close(descriptors)
+            self._report(REFUSED, 0, errno.EMFILE)
+        elif what == FORK:
             self._fork(descriptors)
-        elif pid in self._living:  # else it has ended, and its number may be somebody else's by now
-            kill_group(pid)
+        elif number in self._living:  # else it has ended, and its number may be somebody else's by now
+            kill_group(number)
         return True
 
     def _fork(self, descriptors: list[int]) -> None:
+        report: tuple[bytes, int, int]
         try:
             pid = os.fork()
         except OSError as error:  # too many processes, or no memory
-            self._report(REFUSED, 0, error.errno or 0)
+            report = REFUSED, 0, error.errno or 0
         else:
             if pid == 0:
                 self._become_child(descriptors)
             self._living.add(pid)
-            self._report(STARTED, pid, 0)
-        for descriptor in descriptors:
-            os.close(descriptor)
+            report = STARTED, pid, 0
+        _close(descriptors)
+        self._report(*report)
 
     def _become_child(self, descriptors: list[int]) -> NoReturn:
         code = CRASHED
@@ -147,6 +152,11 @@ class Server:
         self._lifeline.sendall(REPORT.pack(what, pid, number))
 
 
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
 def kill_group(pid: int) -> None:
     """Kill a process and its group; one that was only just forked may not have its group yet."""
     for kill in (os.kill, os.killpg):
@@ -169,6 +179,16 @@ def children_of(pid: int) -> list[int]:
         for file in Path(f"/proc/{pid}/task").glob("*/children"):
             with contextlib.suppress(OSError):
                 found += map(int, file.read_text("ascii").split())
+    return found
+
+
+def descendants_of(pid: int) -> list[int]:
+    """Give the processes that this one has started, directly or through others."""
+    found: list[int] = []
+    generation = [pid]
+    while generation:
+        generation = [child for parent in generation for child in children_of(parent)]
+        found += generation
     return found
 
 

@@ -66,6 +66,18 @@ def crashed(code: int) -> ErrorInfo:
     )
 
 
+def orphaned(how: str) -> ErrorInfo:
+    """Say what has become of a task whose child was killed because the fork server had ended, and how that was."""
+    return ErrorInfo(
+        error_class=ErrorClass.RESOURCE,
+        type="ytworker.ChildDied",
+        message=f"the process that starts children {how} in the middle of the task, and all children with it: by the "
+        "plugin of this task or of another one that ran then, or for want of memory. If it happens again, report it to "
+        "the plugin's authors",
+        fingerprint="fork-server-died",
+    )
+
+
 def nonsense(what: str) -> ErrorInfo:
     """Say why a child that sent nonsense has to die."""
     return ErrorInfo(

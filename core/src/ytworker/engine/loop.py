@@ -3,6 +3,7 @@
 Each turn of it ends everything that finished since the last one and claims the next tasks in one transaction.
 """
 
+import logging
 import signal
 import socket
 import threading
@@ -14,13 +15,15 @@ from typing import Self
 
 from ytworker.engine.crew import Crew
 from ytworker.engine.member import Ended
-from ytworker.engine.poller import FIRST_BACKOFF, POLL_SECONDS, TaskPoller
+from ytworker.engine.poller import POLL_SECONDS, TaskPoller
 from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.telling import tell_claim
 from ytworker.engine.worker import REFUSALS, BaseWorker, WorkerDeps, resume_after_new_settings
 from ytworker.errors import ChildrenError, PluginsRefusedError
 from ytworker.model import SECOND, Claim, Microseconds, TaskResult
 from ytworker.queue import ClaimRequest, SchemaError, StoreError, StoreMovedError, Waker
+
+log = logging.getLogger(__name__)
 
 TURN_SECONDS = 1.0
 """The longest wait: the loop says so often that it lives."""
@@ -79,6 +82,11 @@ class CrewWorker(BaseWorker):
         room = self._crew.room()
         return room if most is None else max(0, min(room, most - self.done - self.busy - unsettled))
 
+    @property
+    def despair(self) -> ChildrenError | None:
+        """Why nothing can be done; see :attr:`Crew.despair`."""
+        return self._crew.despair
+
     def listen(self, alarm: socket.socket) -> None:
         """Let a byte on this socket end a wait."""
         self._crew.listen(alarm)
@@ -112,6 +120,8 @@ class CrewWorker(BaseWorker):
         Raises:
             StoreError: What is still in ``ended`` was not written.
         """
+        if not ended and not want:
+            return []
         endings = [self.ending_of(each.claim, each.result) for each in ended]
         types = self.types() if want else ()
         request = None
@@ -137,10 +147,6 @@ class CrewWorker(BaseWorker):
     def abandon(self, reason: str) -> list[Ended]:
         """Kill the children and take back their tasks, unburned."""
         return self._crew.abandon(reason)
-
-    def let_go(self, reason: str) -> None:
-        """Kill the children and put their tasks back, unburned."""
-        self.settle(self.abandon(reason), 0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -172,32 +178,48 @@ class CrewPoller(TaskPoller):
                         raise
                     # What has ended is kept, and written down when that works again; what runs would only get stuck.
                     self._ended += worker.abandon("the queue could not be written")
+                    if self.stopping():
+                        break
                     self._hold_back(error)
                 except (ChildrenError, PluginsRefusedError):
                     # Its tasks go back with the lease; what has ended is written down before.
                     worker.settle([*self._ended, *worker.collect()], 0)
                     raise
-            worker.settle(self._ended, 0)
-            worker.let_go("the worker stopped before it was done")
+            self._part()
         return self.worker.done
+
+    def _part(self) -> None:
+        """Write down what has ended and give back what has not, once, whether that works or not."""
+        worker = self.worker
+        self._ended += worker.abandon("the worker stopped before it was done")
+        before = worker.returned
+        try:
+            worker.settle(self._ended, 0)
+            worker.parting.given_back += worker.returned - before
+        except StoreError:
+            log.error("how the last %d tasks ended could not be written: they run again", len(self._ended))  # noqa: TRY400 - the error itself is told by whoever started us
+            raise
 
     def _crew_turn(self, *, until_empty: bool, max_tasks: int | None) -> bool:
         """Hand out tasks and wait for children; True when there is nothing left to stay for."""
         worker = self.worker
+        if until_empty and (despair := worker.despair):  # it would wait for ever for what it is to do
+            raise despair
         self._rescue()
         if self.stopping():
             self._ended += worker.recall()
         want = 0 if self.stopping() else worker.room(max_tasks, len(self._ended))
         if self._ended or (want and self._may_find()):
             self._settle(want)
-            self._backoff = FIRST_BACKOFF
+            self._backoff.reset()
             want = want and worker.room(max_tasks)
-        if worker.busy == 0 and (
+        if self._is_idle() and (
             self.stopping() or (max_tasks is not None and worker.done >= max_tasks) or (until_empty and self._is_dry())
         ):
             return True
-        idle = want > 0 and self._seen is not None
-        self._ended, woken = worker.turn(self._pause(want > 0), self.waker if idle else None)
+        waits = want > 0 and self._seen is not None
+        ended, woken = worker.turn(0.0 if self._ended else self._pause(want > 0), self.waker if waits else None)
+        self._ended += ended
         if woken:
             self._seen = None
         return False
@@ -207,6 +229,7 @@ class CrewPoller(TaskPoller):
         ended = bool(self._ended)
         found = self.worker.settle(self._ended, want)
         self.worker.hand(found)
+        self._ended += self.worker.collect()  # no child could be had for these
         if len(found) < want:
             if not found and not ended and self.worker.renew_lease():  # it had lost the right to claim
                 return
@@ -219,6 +242,9 @@ class CrewPoller(TaskPoller):
         TaskPoller._rescue(self)  # noqa: SLF001 - `super()` knows no dataclass with slots
         if self._rescue_at != before:
             self._seen = None
+
+    def _is_idle(self) -> bool:
+        return self.worker.busy == 0 and not self._ended
 
     def _is_dry(self) -> bool:
         return self._seen is not None and not self._may_find()

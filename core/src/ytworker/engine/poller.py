@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from ytworker.engine.backoff import Backoff
 from ytworker.engine.retention import STEPS, Retention
 from ytworker.engine.worker import BaseWorker
 from ytworker.logs import LogEvent, event
@@ -18,8 +19,6 @@ from ytworker.queue import SchemaError, StoreError, StoreMovedError, TaskQueue, 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.05
-FIRST_BACKOFF = 1.0
-LONGEST_BACKOFF = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,7 +30,7 @@ class TaskPoller:
         queue: Where they come from.
         types: Names the task types to wait for.
         clock: Integer UTC microseconds.
-        sleep: How to wait between two looks.
+        sleep: How to wait between two looks; it should come back early when ``stopping`` says so.
         stopping: Tells whether to stop after the current task.
         rescue_seconds: How often to look for tasks of workers that died, and to delete some that ended long ago.
         retention: Which ended tasks are deleted; all are kept unless it has rules.
@@ -48,7 +47,7 @@ class TaskPoller:
     retention: Retention = field(default_factory=lambda: Retention(()))
     waker: Waker | None = None
     _rescue_at: Microseconds = 0
-    _backoff: float = FIRST_BACKOFF
+    _backoff: Backoff = field(default_factory=Backoff)
 
     def run(self, *, until_empty: bool = False, max_tasks: int | None = None) -> int:
         """Do tasks until told to stop.
@@ -81,7 +80,7 @@ class TaskPoller:
             self.waker.clear()
         seen = self.queue.version()  # before the look: what another process adds after it must wake us
         if self.worker.run_once():
-            self._backoff = FIRST_BACKOFF
+            self._backoff.reset()
         elif until_empty:
             return False
         else:
@@ -94,14 +93,16 @@ class TaskPoller:
         What was claimed, and perhaps never came back from the store, is given back with the old lease and its attempt.
         """
         self._hold_back(error)
+        if self.stopping():  # leaving gives it back as well
+            return False
         with suppress(StoreError):  # the next turn meets it again
             self.worker.start_over()
         return True
 
     def _hold_back(self, error: StoreError) -> None:
-        log.error("the queue cannot be used, no task is claimed for %g s: %s", self._backoff, error)
-        self.sleep(self._backoff)
-        self._backoff = min(2 * self._backoff, LONGEST_BACKOFF)
+        seconds = self._backoff.grow()
+        log.error("the queue cannot be used, no task is claimed for %g s: %s", seconds, error)
+        self.sleep(seconds)
 
     def _rescue(self) -> None:
         now = self.clock()

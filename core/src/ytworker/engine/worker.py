@@ -11,20 +11,20 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from ytworker.engine.attempt import Attempt
+from ytworker.engine.ending import completion, cool_down, refused, went_back
 from ytworker.engine.executor import Executor
 from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
+from ytworker.engine.parting import Parting
 from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
 from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.tally import Tally
 from ytworker.engine.telling import tell_claim, tell_late, tell_result
 from ytworker.errors import PayloadError, StoreError, UnstorableError
 from ytworker.logs import LogEvent, event
-from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Microseconds, TaskResult
+from ytworker.model import SECOND, Claim, Clock, ErrorInfo, Microseconds, TaskResult
 from ytworker.queue import (
     ClaimingStrategy,
-    Completion,
-    CoolDown,
     Deferral,
     Ending,
     Failure,
@@ -33,7 +33,6 @@ from ytworker.queue import (
     TaskQueue,
 )
 from ytworker.queue.settling import stale_claim
-from ytworker.redaction import redact
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +84,12 @@ class BaseWorker(ABC):
     """The life cycle: registers, claims, processes, reports, and gives back what it still holds at the end.
 
     Use it as a context manager; inside it holds a lease.
+
+    Attributes:
+        id: Of its lease.
+        done: How many tasks it has done.
+        returned: How many it has put back as they were.
+        parting: What becomes at the end of what it holds then.
     """
 
     def __init__(self, deps: WorkerDeps) -> None:
@@ -93,8 +98,11 @@ class BaseWorker(ABC):
         self._keeper: LeaseKeeper | None = None
         self._tally = Tally(deps.queue)
         self._thread = threading.get_ident()
+        self._doing = 0
         self.id = 0
         self.done = 0
+        self.returned = 0
+        self.parting = Parting()
 
     @property
     def strategy(self) -> ClaimingStrategy:
@@ -116,9 +124,11 @@ class BaseWorker(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._tally.add()
-        # A store that cannot be written now lets the lease lapse instead; another worker rescues the task.
-        with suppress(StoreError):
+        try:
             self._unregister()
+            self.parting.given_back += self._doing
+        except StoreError:  # the lease lapses instead, and another worker rescues the task
+            self.parting.kept += self._doing
 
     @abstractmethod
     def process_task(self, claim: Claim) -> TaskResult:
@@ -154,7 +164,7 @@ class BaseWorker(ABC):
         try:
             stale = self._deps.queue.settle([ending]).stale
         except REFUSALS as error:
-            result = _refused(result, error)
+            result = refused(result, error)
             ending, decision = self.ending_of(claim, result)
             stale = self._deps.queue.settle([ending]).stale
         self.was_settled(claim, result, decision, late=bool(stale))
@@ -162,11 +172,14 @@ class BaseWorker(ABC):
 
     def was_settled(self, claim: Claim, result: TaskResult, decision: Decision | None, *, late: bool) -> None:
         """Count a task and tell of it, now that its ending is written down; ``late`` if the queue refused it."""
+        self._doing = 0
         url = self._deps.queue.url
         if late:
             tell_late(claim, url, stale_claim(claim))
             return
-        if not _went_back(result, decision):
+        if went_back(result, decision):
+            self.returned += 1
+        else:
             self.done += 1
         now = self._deps.clock()
         tell_result(claim, result, decision, url=url, now=now)
@@ -181,6 +194,7 @@ class BaseWorker(ABC):
         claim = self.claim_task()
         if claim is None:
             return False
+        self._doing = 1
         self.report_result(claim, self.process_task(claim))
         return True
 
@@ -201,6 +215,7 @@ class BaseWorker(ABC):
         Raises:
             StoreError: The store cannot be written yet; the next claim registers the worker.
         """
+        self._doing = 0
         with suppress(StoreError):
             self._unregister()
         self._register()
@@ -238,7 +253,7 @@ class BaseWorker(ABC):
     def ending_of(self, claim: Claim, result: TaskResult) -> tuple[Ending, Decision | None]:
         """Say what is to be written down for a result, and which decision stands behind it, if any."""
         if result.success:
-            return _completion(claim, result), None
+            return completion(claim, result), None
         if result.error is not None:
             return self._ending_of_failure(claim, result, result.error)
         if result.deferred_until is None:
@@ -274,7 +289,7 @@ class BaseWorker(ABC):
                     reason=error.message,
                     source=error.source,
                     error=error,
-                    cool_down=_cool_down(result, error, decision, until, strikes),
+                    cool_down=cool_down(result, error, decision, until, strikes),
                     plugin_version=version,
                 )
                 return deferral, decision
@@ -290,60 +305,6 @@ class BaseWorker(ABC):
 
     def _after(self, seconds: float) -> Microseconds:
         return self._deps.clock() + round(seconds * SECOND)
-
-
-def _refused(result: TaskResult, error: Exception) -> TaskResult:
-    """Give what is left of a result: whatever it carried may be what was refused."""
-    info = ErrorInfo(
-        error_class=ErrorClass.BUG,
-        type="ytworker.UnstorableError",
-        message=f"what the plugin gave cannot be stored: {redact(str(error))}; report this to its authors",
-        fingerprint="unstorable",
-    )
-    return TaskResult(
-        success=False,
-        error=info,
-        earlier=result.earlier,
-        sources=result.sources,
-        settings_digest=result.settings_digest,
-        plugin_version=result.plugin_version,
-        requests=result.requests,
-        sights=result.sights,
-        lasted=result.lasted,
-    )
-
-
-def _went_back(result: TaskResult, decision: Decision | None) -> bool:
-    return isinstance(decision, Release) or not (result.success or result.error or result.deferred_until)
-
-
-def _completion(claim: Claim, result: TaskResult) -> Completion:
-    return Completion(
-        claim=claim,
-        outcome=result.outcome,
-        items=result.data,
-        suspect=result.suspect,
-        apart=result.apart,
-        sources=result.sources,
-        follow_ups=result.follow_ups,
-        settings=result.settings_digest or None,
-    )
-
-
-def _cool_down(
-    result: TaskResult, error: ErrorInfo, decision: Defer, until: Microseconds, strikes: int
-) -> CoolDown | None:
-    """Say what the source goes through; an error that names no source is only its task's."""
-    if error.source is None or not (decision.cool_down or decision.pause):
-        return None
-    return CoolDown(
-        source=error.source,
-        error_class=error.error_class,
-        reason=error.message,
-        until=until,
-        paused_by=result.settings_digest if decision.pause else None,
-        strikes=strikes,
-    )
 
 
 def resume_after_new_settings(attempts: AttemptDeps) -> None:
