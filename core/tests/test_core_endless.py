@@ -53,8 +53,8 @@ def test_twenty_thousand_tasks_with_faults_leave_nothing_behind(
     service._clock = service._steady = lambda: time.time_ns() // 1000
     queue.enqueue([task(1)])
     assert service.run(concurrency=2, until_empty=True) == 1  # opens what stays open
-    # The lease is renewed through a second connection, in a run that takes long enough. SQLite keeps the descriptor of a
-    # connection that was closed for the next one, as long as another holds a lock on the file (os_unix.c, unixClose).
+    # The lease is renewed through a second connection, in a run that takes long enough. SQLite keeps the descriptor of
+    # a connection that was closed for the next one, as long as another has a lock on the file (os_unix.c, unixClose).
     queue.connect().close()
     queue.enqueue([task(number) for number in range(1, TASKS + 1)])
     sizes: list[int] = []
