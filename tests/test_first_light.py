@@ -94,7 +94,7 @@ def test_without_a_network_one_line_says_so_and_the_task_waits(program: Program)
     assert len(done.stderr.strip().splitlines()) == 1
     assert "no network" in done.stderr
     shown = task(program)
-    assert (shown["state"], shown["attempt"], shown["error_class"]) == ("scheduled", 1, "transient")
+    assert (shown["state"], shown["attempt"], shown["error_class"]) == ("scheduled", 0, "transient")
 
 
 def test_bad_parameters_are_all_named_and_nothing_is_enqueued(online: Program, youtube: FakeYouTube) -> None:

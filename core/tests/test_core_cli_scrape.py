@@ -244,7 +244,7 @@ def test_without_a_network_one_line_says_so(program: Program, zoo: Zoo) -> None:
     assert done.code == 1
     assert len(done.err.splitlines()) == 1
     (task,) = json.loads(program("tasks", "list", "--json").out)
-    assert (task["state"], task["attempt"]) == ("scheduled", 1)
+    assert (task["state"], task["attempt"]) == ("scheduled", 0)
 
 
 def test_a_retry_is_announced(program: Program, zoo: Zoo) -> None:

@@ -13,6 +13,7 @@ from ytworker.engine.member import Member
 from ytworker.engine.messages import Message, decode, is_a
 from ytworker.model import ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import PluginKind
+from ytworker.plugins.tracing import LOGGER as HOOKS
 
 log = logging.getLogger(__name__)
 
@@ -121,10 +122,9 @@ def _pass_on(message: Message, running: Attempt | None) -> None:
 
     No logger is made for it: they are never forgotten, and a plugin may have one for each video.
     """
-    level = int(message["level"])
-    if not _plugins.isEnabledFor(level):
+    level, name = int(message["level"]), str(message["name"])
+    if not (HOOKS if name == HOOKS.name else _plugins).isEnabledFor(level):
         return
-    name = str(message["name"])
     task = None if running is None else running.claim.task
     told: dict[str, Any] = {} if task is None else {"task_id": task.id, "attempt": task.attempt}
     if not name.startswith(_OURS):

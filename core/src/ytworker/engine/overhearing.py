@@ -14,6 +14,7 @@ from typing import Protocol
 from ytworker.engine.classify import clean
 from ytworker.engine.messages import encode
 from ytworker.logs import Listening, Printed, as_text
+from ytworker.plugins.tracing import LOGGER as HOOKS
 from ytworker.redaction import redact
 
 MAX_LOG = 16_000
@@ -43,7 +44,7 @@ class Mouth:
 
     def say(self, level: int, name: str, text: str) -> None:
         """Say something; what cannot be said is no reason to fail."""
-        if level < self._level:
+        if level < self._level and name != HOOKS.name:  # who traces calls wants to see them at any level
             return
         with suppress(Exception):
             words = redact(clean(text[:_LONGEST]))[:MAX_LOG]
