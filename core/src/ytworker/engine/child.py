@@ -22,6 +22,7 @@ from ytworker.engine.runner import TaskRunner
 from ytworker.model import ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import USABLE, PluginInfo, PluginKind, PluginState, Policy, discover
 from ytworker.plugins.registry import PluginRegistry
+from ytworker.plugins.wants import OpenFiles
 
 GROWN = 1.05
 """How much larger than ever is worth a word to the worker; to look closely takes longer than a short task."""
@@ -134,6 +135,7 @@ class Child:
         self._runner = TaskRunner(self._registry)
         self._told: set[str] = set()
         self._largest = 0.0
+        self._files = OpenFiles()
 
     def work(self) -> None:
         """Do tasks until there are no more; then close the plugins."""
@@ -144,6 +146,8 @@ class Child:
             state = self._state(message["type"])
             self._ears.end()
             self._wire.end(*([encode({"kind": "state", **state})] if state else []), words)
+            if "tired" in state:
+                break
         self._runner.close()
         self._ears.end()
 
@@ -161,12 +165,17 @@ class Child:
             return encode(error_message(ErrorInfo(error_class=ErrorClass.BUG, type=kind, message=text)))
 
     def _state(self, task_type: str) -> Message:
-        """Say how large this process is if it has grown, and once for each plugin if it cannot be used."""
+        """Say what there is to say of this process, and once for each plugin if it cannot be used.
+
+        That is how large it is, if it has grown, and that others had better not run in it any more.
+        """
         state: Message = {}
         largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         if largest > self._largest * GROWN:
             self._largest = largest
             state["rss"] = resident()
+        if self._files.are_scarce():
+            state["tired"] = True
         info = self._registry.info(task_type)
         if task_type not in self._told and info.state not in USABLE:
             self._told.add(task_type)

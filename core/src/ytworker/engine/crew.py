@@ -383,6 +383,8 @@ class Crew:
         except NonsenseError as error:
             self._kill(member, nonsense(str(error)))
             return
+        if member.tired and member.ahead:
+            self._give_back(member.tire())
         if over is not None:
             self._nursery.thrives()
             self._book(over)

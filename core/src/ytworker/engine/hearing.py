@@ -107,6 +107,7 @@ def _converse(member: Member, line: str) -> Attempt | None:
 
 def _note(member: Member, message: Message, learn: Learn, survived: Survived) -> None:
     member.rss = int(message.get("rss", member.rss))
+    member.tired = member.tired or message.get("tired") is True
     if "loading" in message:
         if member.loading is not None:
             survived(member.loading)

@@ -64,6 +64,7 @@ class Member:
         running: What it works on.
         ahead: What it works on next, in this order.
         rss: How much memory it held after a task, in bytes.
+        tired: Whether it begins nothing any more, since what its tasks have left behind would harm others.
         killed: Whether it is to die; what it says does not count any more.
         verdict: Why it is to die, if it is its own fault.
         watched: Whether somebody waits for room to say something to it.
@@ -76,6 +77,7 @@ class Member:
         self.running: Attempt | None = None
         self.ahead: deque[Attempt] = deque()
         self.rss = 0
+        self.tired = False
         self.killed = False
         self.verdict: ErrorInfo | None = None
         self.watched = False
@@ -114,6 +116,13 @@ class Member:
         self._dropped = self._dropped or count > 0
         return [self.ahead.pop() for _ in range(count)][::-1]
 
+    def tire(self) -> list[Attempt]:
+        """Give the attempts that it has not begun, of a child that says that it begins none any more."""
+        held = list(self.ahead)
+        self.take_back()
+        self.ahead.clear()
+        return held
+
     def let_go(self) -> list[Attempt]:
         """Give all its attempts, of a child that is no more."""
         held, self.running = self.attempts, None
@@ -151,13 +160,13 @@ class Member:
     @property
     def stays(self) -> bool:
         """Whether it may be given tasks."""
-        return self._retired_at is None and not self.killed
+        return self._retired_at is None and not self.killed and not self.tired
 
     @property
     def is_worn(self) -> bool:
         """Whether it should make room for a fresh one."""
         limits = self._limits
-        return self._handed >= limits.recycle_after_tasks or 0 < limits.recycle_rss_mb * MIB < self.rss
+        return self.tired or self._handed >= limits.recycle_after_tasks or 0 < limits.recycle_rss_mb * MIB < self.rss
 
     def room(self) -> int:
         """Say how many tasks it may be handed: one to work on, and the more ahead the shorter they are."""

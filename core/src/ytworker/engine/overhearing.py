@@ -7,6 +7,7 @@ descriptors 1 and 2, which lead to the worker, too: see :mod:`ytworker.engine.ra
 import io
 import logging
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import Protocol
@@ -21,6 +22,7 @@ MAX_LOG = 16_000
 _LONGEST = 64_000  # what is longer is cut before it is looked at, which takes time
 _STREAMS = {"stdout": (1, logging.INFO), "stderr": (2, logging.WARNING)}
 _RAW = 2
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
 class Teller(Protocol):
@@ -89,17 +91,31 @@ class Overhearing:
         self._mouth = Mouth(wire, level)
         self._copies = {number: os.dup(number) for number, _ in _STREAMS.values()}
         self._printed: dict[str, Printed] = {}
-        handler = WireHandler(self._mouth)
-        log = logging.getLogger("ytworker")
-        log.handlers[:] = [handler]  # of its own: a plugin may set up the root logger anew
-        log.setLevel(level)
-        log.propagate = False
+        self._handler = WireHandler(self._mouth)
+        self._level = level
         logging.getLogger().handlers[:] = []
-        Listening(handler, level)
+        self._listening = Listening(self._handler, level)
         self.mend()
 
     def mend(self) -> None:
-        """Undo what a task may have done to stdout and stderr: the next one must not suffer from it."""
+        """Undo what a task may have done to its process: the next one must not suffer from it."""
+        for timer in _TIMERS:  # one that is left on would kill the next task
+            signal.setitimer(timer, 0)
+        self._mend_logging()
+        self._mend_streams()
+
+    def _mend_logging(self) -> None:
+        logging.disable(logging.NOTSET)
+        log = logging.getLogger("ytworker")
+        log.handlers[:] = [self._handler]  # of its own: a plugin may set up the root logger anew
+        log.setLevel(self._level)
+        log.propagate = False
+        self._listening.renew()
+        for logger in list(logging.root.manager.loggerDict.values()):
+            if isinstance(logger, logging.Logger) and logger.disabled:  # `dictConfig` does so
+                logger.disabled = False
+
+    def _mend_streams(self) -> None:
         for number, copy in self._copies.items():
             os.dup2(copy, number)
         for name in _STREAMS:

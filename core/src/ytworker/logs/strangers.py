@@ -35,10 +35,15 @@ class Listening:
 
     def __init__(self, handler: logging.Handler, level: int) -> None:
         self._handler = handler
+        self._level = level_of_strangers(level)
         self._before = logging.getLogger().level, threading.excepthook, sys.unraisablehook
+        self.renew()
+
+    def renew(self) -> None:
+        """Undo what somebody may have done to it meanwhile; handlers of others stay."""
         root = logging.getLogger()
-        root.addHandler(handler)
-        root.setLevel(level_of_strangers(level))
+        root.addHandler(self._handler)  # once is enough, and twice is once
+        root.setLevel(self._level)
         logging.captureWarnings(capture=True)
         threading.excepthook = _tell_thread
         sys.unraisablehook = _tell_unraisable

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from ytworker.context import Context
-from ytworker.errors import PluginUnavailableError
+from ytworker.errors import PluginUnavailableError, TaskError
 from ytworker.hookspecs import Scraped
 from ytworker.logs import LogEvent, event
 from ytworker.model import ErrorClass
@@ -32,6 +32,7 @@ from ytworker.plugins.dispatch import Dispatcher, HookManager
 from ytworker.plugins.kinds import require_shape
 from ytworker.plugins.listening import MAX_WARNINGS, Listening
 from ytworker.plugins.tracing import trace_calls
+from ytworker.plugins.wants import is_for_want
 from ytworker.settings_sections import decode_section
 
 _ANSWERS = frozenset({"get_task_type", "scrape", "get_parameters"})
@@ -122,6 +123,7 @@ class PluginRegistry:
 
         Raises:
             PluginUnavailableError: It is missing, blocked, incompatible, in conflict or broken, with the reason.
+            TaskError: This process is short of memory or open files (``resource``), which says nothing of a plugin.
         """
         if (kind, name) in self._plugins:
             return self._plugins[kind, name]
@@ -134,6 +136,9 @@ class PluginRegistry:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit, a skip of pytest, a cancellation of asyncio
+            if is_for_want(error):
+                self._forget(info)
+                raise _too_little(info, error) from error
             raise self._break(info, _explain(info, error)) from error
         finally:
             self._watch(None)
@@ -200,12 +205,15 @@ class PluginRegistry:
 
     def _break(self, info: PluginInfo, reason: str) -> PluginUnavailableError:
         """Take a plugin out for good, and give the error that says so."""
+        self._forget(info)
+        self._infos[info.kind, info.name] = replace(info, state=PluginState.BROKEN, reason=reason)
+        return PluginUnavailableError(info.name, PluginState.BROKEN.value, reason)
+
+    def _forget(self, info: PluginInfo) -> None:
         self._plugins.pop((info.kind, info.name), None)
         if self._manager.has_plugin(_key(info)):
             self._manager.unregister(name=_key(info))
         self._dispatcher.forget()
-        self._infos[info.kind, info.name] = replace(info, state=PluginState.BROKEN, reason=reason)
-        return PluginUnavailableError(info.name, PluginState.BROKEN.value, reason)
 
     def hooks(self, name: str, kind: PluginKind = PluginKind.WORKER) -> list[str]:
         """Name the hooks that a loaded plugin implements; a wrapper is marked as one."""
@@ -342,3 +350,11 @@ def _key(info: PluginInfo) -> str:
 def _explain(info: PluginInfo, error: BaseException) -> str:
     cure = f"upgrade or uninstall {info.distribution}, or run `ytworker plugins block {info.name}`"
     return f"{type(error).__name__}: {error}; {cure}"
+
+
+def _too_little(info: PluginInfo, error: BaseException) -> TaskError:
+    msg = f"{info.name} could not be loaded, because its process is short of memory or open files "
+    msg += (
+        f"({type(error).__name__}: {error}). Its fault or not: what ran in this process before may have kept too much"
+    )
+    return TaskError(msg, error_class=ErrorClass.RESOURCE)
