@@ -16,7 +16,7 @@ from ytworker.holds import Holds
 from ytworker.logs import JSONFormatter
 from ytworker.model import SECOND, NewTask, to_microseconds
 from ytworker.pacing import Pace
-from ytworker.queue import Ask, TaskFilter
+from ytworker.queue import Ask, ItemFilter, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue
 from ytworker.testing import FakeClock
 
@@ -174,6 +174,43 @@ def test_a_worker_that_drains_asks_for_no_turn_that_has_not_come(
         "the worker is stopping, and this task would have to wait",
     )
     assert queue.usage() == [before]
+
+
+PAGES = """
+stop.append(1)
+for n in range(40):
+    context.budget('site').acquire()
+    yield {'source': 'test', 'kind': 'video', 'id': str(n)}
+    if n == save: context.checkpoint.save(n)
+"""
+
+
+@pytest.mark.parametrize(
+    ("save", "state", "stored"), [(-1, TaskStatus.COMPLETED, 40), (32, TaskStatus.QUEUED, 33)], ids=["never", "then"]
+)
+def test_a_worker_that_drains_lets_nobody_lose_what_was_found(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, save: int, state: TaskStatus, stored: int
+) -> None:
+    zoo.worker("demo", PAGES, extra=f"stop = []\nsave = {save}")
+    service = make_service()
+    service.enqueue("demo", {})
+    service.run(stopping=lambda: bool(sys.modules["demo_plugin"].stop))
+    assert queue.get(1).state is state
+    assert len(list(queue.items(ItemFilter()))) == stored
+
+
+def test_whoever_stops_a_worker_is_told_what_went_back(program: Program, zoo: Zoo, until: Until, home: Path) -> None:
+    zoo.worker("demo", "import os, pathlib\npathlib.Path(os.environ['HOME'], 'waits').touch()\ncontext.sleep(600)")
+    program("enqueue", "demo")
+    process = program.start("--log-format", "console", "run")
+    try:
+        until((home / "waits").exists)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert b"0 tasks done; 1 task went back to the queue" in err
 
 
 # -- a clock that is set

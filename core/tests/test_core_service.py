@@ -134,6 +134,42 @@ def test_after_an_outage_was_found_a_worker_asks_no_more_for_a_while(
     assert sum(len(queue.attempts(number)) for number in range(1, 11)) == 1
 
 
+def test_an_outage_forgives_nobody_who_was_blocked(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    raised = "OfflineError('x', source='site')", "BlockedError('x', source='site')"
+    zoo.worker("demo", f"raise {raised[0]} if params['offline'] else {raised[1]}")
+    service = make_service()
+    hours = []
+    for offline in (True, False, True, True, False, True, False):
+        service.scrape(service.check("demo", {"offline": offline}))
+        until = queue.source("site").cooling_until
+        assert until is not None
+        if not offline:
+            hours.append((until - clock()) / SECOND / HOUR)
+        clock.advance((until - clock()) / SECOND)
+    assert hours == [6, 24, 72]
+
+
+def test_one_name_whose_servers_fail_for_a_day_is_no_outage(
+    zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
+) -> None:
+    zoo.worker("demo", "raise socket.gaierror(socket.EAI_AGAIN, 'Temporary failure')", imported="import socket")
+    service = make_service()
+    service.enqueue("demo", {}, max_attempts=2)
+    days = []
+    while queue.get(1).state is not TaskStatus.DEAD:
+        service.run(until_empty=True)
+        task = queue.get(1)
+        days.append((clock(), task.attempt))
+        assert len(days) < 5000
+        if task.run_at is not None:
+            clock.advance((task.run_at - clock()) / SECOND)
+    counted = [at for at, attempt in days if attempt]
+    assert (counted[0] - days[0][0]) / SECOND == pytest.approx(DAY, abs=100)
+    assert queue.get(1).attempt == 2
+
+
 def test_strikes_make_a_cool_down_longer_and_a_success_forgives(
     zoo: Zoo, make_service: MakeService, queue: SQLiteQueue, clock: FakeClock
 ) -> None:

@@ -206,4 +206,5 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
             if left.given_back or left.kept:
                 tell(_in_words(left))
                 raise typer.Exit(1)
-    tell("nothing had to be given back" if done is None else f"{counted(done, 'task')} done")
+    back = f"; {counted(left.recalled, 'task')} went back to the queue" if left.recalled else ""
+    tell("nothing had to be given back" if done is None else f"{counted(done, 'task')} done{back}")

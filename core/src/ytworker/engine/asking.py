@@ -33,6 +33,7 @@ class Asking:
         requests: How many requests it was allowed to make.
         sources: Whom it asked.
         waits_for: Who refused it last.
+        unsaved: Whether it has asked since its last checkpoint: what it found would be lost.
     """
 
     def __init__(self, claim: Claim, deps: Callable[[], AttemptDeps], lookout: Lookout) -> None:
@@ -40,7 +41,7 @@ class Asking:
         self._deps_now = deps
         self._lookout = lookout
         self._crowded_since: Microseconds | None = None
-        self._unsaved = False
+        self.unsaved = False
         self.requests = 0
         self.sources: set[str] = set()
         self.waits_for: str | None = None
@@ -55,7 +56,7 @@ class Asking:
 
     def saved(self) -> None:
         """Take notice that what was found is stored: nothing would be lost if the attempt ended here."""
-        self._unsaved = False
+        self.unsaved = False
 
     def _acquire(self, message: Message) -> Message:
         source, cost = _source(message), int(message["cost"])
@@ -73,19 +74,18 @@ class Asking:
         self._crowded_since = None
         self.sources.add(source)
         self.requests += cost
-        self._unsaved = True
+        self.unsaved = True
         return {"wait": 0.0}
 
     def _patience(self) -> float | None:
         """Say which wait is worth it; who would lose what it has asked for waits on, or might never come to an end."""
+        usual = max(PATIENCE_SECONDS, 2 * self._deps.budgets.pace.interval)
         if self._deps.draining():
-            return 0.0
-        if self._deps.patient or self._unsaved:
-            return None
-        return max(PATIENCE_SECONDS, 2 * self._deps.budgets.pace.interval)
+            return usual if self.unsaved else 0.0
+        return None if self._deps.patient or self.unsaved else usual
 
     def _wait(self, source: str, answer: Granted) -> Message:
-        if self._deps.draining():
+        if self._deps.draining() and (answer.far or not self.unsaved):
             return _DRAINED
         if answer.far:
             until = self._deps.clock() + round(answer.wait * SECOND)

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ytworker.engine.asking import TOLD_SECONDS, Asking
+from ytworker.engine.asking import PATIENCE_SECONDS, TOLD_SECONDS, Asking
 from ytworker.engine.messages import LAST_WORDS, Message, decode, encode, error_of
 from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.sighting import Lookout
@@ -65,6 +65,7 @@ class Attempt:
         self._asked_at: Microseconds = deps.steady()  # it was claimed just now
         self._began_at: Microseconds = 0
         self._rests_until: Microseconds = 0
+        self._waited_until: Microseconds = 0
         self._lookout = Lookout()
         self._asking = Asking(claim, lambda: self._deps, self._lookout)
         self.result: TaskResult | None = None
@@ -93,8 +94,12 @@ class Attempt:
 
     @property
     def rests(self) -> bool:
-        """Whether it only waits, for its turn or because its plugin wants to: nothing is lost when it goes back."""
-        return self._deps.steady() < self._rests_until
+        """Whether it only waits, for its turn or because its plugin wants to, and may as well go back.
+
+        One that would lose something by that does so only if the wait is long.
+        """
+        left = (self._rests_until - self._deps.steady()) / SECOND
+        return left > (PATIENCE_SECONDS if self._asking.unsaved or self._items else 0.0)
 
     def fail(self, error: ErrorInfo | None = None) -> None:
         """End an attempt whose process will not answer any more; without an error it is past its deadline."""
@@ -215,8 +220,11 @@ class Attempt:
         if answer["wait"] >= TOLD_SECONDS and self._deps.observe is not None:
             self._deps.observe(*self._shown, f"waits {answer['wait']:.0f} s for its turn")
         self._rest(answer["wait"])
-        # The deadline is there for scrapes that hang. Waiting for our own pace is none of that, and takes no time.
-        self._deadline += round(answer["wait"] * SECOND)
+        # The deadline is there for scrapes that hang. Waiting for our own pace is none of that, and takes no time; but
+        # two threads that wait at the same time wait only once.
+        now, until = self._deps.steady(), self._deps.steady() + round(answer["wait"] * SECOND)
+        self._deadline += max(0, until - max(now, self._waited_until))
+        self._waited_until = max(until, self._waited_until)
         self._deps.beat(self.seconds_left)
         return {**answer, "left": self.seconds_left}
 

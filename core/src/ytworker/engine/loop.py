@@ -227,7 +227,10 @@ class CrewPoller(TaskPoller):
     def _settle(self, want: int) -> None:
         seen = self.queue.version()  # before the look: what another process adds after it must wake us
         ended = bool(self._ended)
+        before = self.worker.returned
         found = self.worker.settle(self._ended, want)
+        if self.stopping():
+            self.worker.parting.recalled += self.worker.returned - before
         self.worker.hand(found)
         self._ended += self.worker.collect()  # no child could be had for these
         if len(found) < want:

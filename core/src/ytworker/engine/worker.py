@@ -22,7 +22,7 @@ from ytworker.engine.tally import Tally
 from ytworker.engine.telling import tell_claim, tell_late, tell_result
 from ytworker.errors import PayloadError, StoreError, UnstorableError
 from ytworker.logs import LogEvent, event
-from ytworker.model import SECOND, Claim, Clock, ErrorInfo, Microseconds, TaskResult
+from ytworker.model import SECOND, Claim, Clock, ErrorClass, ErrorInfo, Microseconds, TaskResult
 from ytworker.queue import (
     ClaimingStrategy,
     Deferral,
@@ -78,6 +78,10 @@ class WorkerDeps:
 
 REFUSALS = (UnstorableError, PayloadError, ValueError, TypeError, RecursionError)
 """A store refuses what it was given, and always will; other endings in the same transaction are innocent."""
+
+
+OUTAGE: Microseconds = 86_400 * SECOND
+"""How long no network may last for one task; after that its attempts count."""
 
 
 class BaseWorker(ABC):
@@ -263,6 +267,8 @@ class BaseWorker(ABC):
         return Deferral(claim=claim, until=until, reason=reason, source=result.waits_for), None
 
     def _ending_of_failure(self, claim: Claim, result: TaskResult, error: ErrorInfo) -> tuple[Ending, Decision]:
+        if self._is_offline_for_long(claim, error):
+            error = replace(error, offline=False)
         strikes = self._strikes(error)
         decision = self._deps.retry(claim.task.type).decide(
             error,
@@ -298,10 +304,26 @@ class BaseWorker(ABC):
         if error.source is None:
             return 1
         state = self._deps.queue.source(error.source)
-        if state.error_class is not error.error_class:
-            return 1
+        if error.offline:
+            return state.strikes  # nobody was asked, so nobody has refused or forgiven anything
         running = state.cooling_until is not None and state.cooling_until > self._deps.clock()
-        return state.strikes if running else state.strikes + 1  # several tasks may meet one and the same refusal
+        if state.error_class is error.error_class and running:
+            return state.strikes  # several tasks may meet one and the same refusal
+        # What was before an outage goes on after it.
+        return state.strikes + 1 if state.error_class in {error.error_class, ErrorClass.TRANSIENT} else 1
+
+    def _is_offline_for_long(self, claim: Claim, error: ErrorInfo) -> bool:
+        """Tell whether a task has found no network for so long that it cannot be the network.
+
+        Only of an error that names no source: those of a source show there, and one name whose servers fail looks the
+        same as an outage.
+        """
+        if not error.offline or error.source is not None:
+            return False
+        since = self._deps.clock() - OUTAGE
+        number = claim.task.attempt
+        same = [each for each in self._deps.queue.attempts(claim.task.id) if each.number == number]
+        return any(each.error.fingerprint == error.fingerprint and each.at < since for each in same)
 
     def _after(self, seconds: float) -> Microseconds:
         return self._deps.clock() + round(seconds * SECOND)
