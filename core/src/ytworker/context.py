@@ -160,13 +160,19 @@ class Budget:
         holds.begin(self.source)
         try:
             yield
+        except GeneratorExit:  # whoever iterated has seen enough
+            self._end()
+            raise
         except BaseException as error:
             if isinstance(error, Exception):  # what ends a scrape by its own or the engine's will is no refusal
                 self._hesitate()
             holds.end(self.source)
             raise
-        if holds.end(self.source):
-            holds.failed.discard(self.source)
+        self._end()
+
+    def _end(self) -> None:
+        if self._holds.end(self.source):
+            self._holds.failed.discard(self.source)
             self._port.leave(self.source)
 
     def _hesitate(self) -> None:
@@ -262,8 +268,12 @@ class Context:
         self._port.progress(done, total, note)
 
     def budget(self, source: str) -> Budget:
-        """Give the budget of one source, such as ``youtube`` or ``youtube via proxy.example:8080``."""
-        return Budget(self._port, source, self._holds)
+        """Give the budget of one source, such as ``youtube`` or ``youtube via proxy.example:8080``.
+
+        Raises:
+            ValueError: That is no name.
+        """
+        return Budget(self._port, _name(source), self._holds)
 
     def sleep(self, seconds: float) -> None:
         """Wait inside the attempt; use it instead of ``time.sleep``, which neither tests nor the engine can shorten."""
@@ -338,3 +348,10 @@ class Context:
             ParametersError: The parameters do not fit.
         """
         self._port.enqueue(task_type, params, options)
+
+
+def _name(source: object) -> str:
+    if not isinstance(source, str) or not source.strip():
+        msg = f"context.budget() takes the name of a source, such as 'youtube', not {source!r}"
+        raise ValueError(msg)
+    return source

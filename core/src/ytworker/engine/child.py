@@ -17,7 +17,7 @@ from ytworker.engine import memory
 from ytworker.engine.gate import may_begin
 from ytworker.engine.messages import Message, decode, encode, error_message, is_a
 from ytworker.engine.overhearing import Overhearing
-from ytworker.engine.port import Exchange
+from ytworker.engine.port import FORKED, Exchange
 from ytworker.engine.runner import TaskRunner
 from ytworker.model import ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import USABLE, PluginInfo, PluginKind, PluginState, Policy, discover
@@ -77,8 +77,7 @@ class Wire:
     def _exchange(self, conversation: int, line: str) -> str:
         """Send a line and wait for its answer, if it gets one; a task that was handed ahead may come first."""
         if os.getpid() != self._owner:
-            msg = "the context works only in the process that it was given to; ask there, before you fork"
-            raise RuntimeError(msg)
+            raise RuntimeError(FORKED)
         with self._lock:
             if conversation != self._conversation:  # a thread that was left behind must not speak for the next task
                 msg = "the task of this context has ended; let scrape() wait for the threads that it starts"

@@ -238,6 +238,10 @@ def _place(error: BaseException) -> str:
 
 def _text(error: BaseException) -> str:
     try:
+        if isinstance(error, SystemExit):
+            return (
+                f"the plugin wanted to end the program (SystemExit {error.code!r}); it should return or raise an error"
+            )
         return str(error)
     except Exception:  # noqa: BLE001 - a plugin's exception may do anything
         return ""

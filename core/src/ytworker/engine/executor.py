@@ -1,13 +1,15 @@
 """Where a task runs: a seam. The inline executor runs it in this process; a child process speaks the same messages."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from typing import Protocol, TextIO
 
+from ytworker.engine.forkserver import CRASHED
 from ytworker.engine.messages import Message, decode
-from ytworker.engine.port import Exchange
+from ytworker.engine.port import FORKED, Exchange
 from ytworker.engine.runner import TaskRunner
 from ytworker.logs import Printed, as_text
 
@@ -34,12 +36,39 @@ class InlineExecutor:
 
     def run(self, line: str, exchange: Exchange) -> None:
         """See :class:`Executor`."""
-        with _overheard(decode(line)):
-            self._runner.run(line, exchange)
+        ours = os.getpid()
+
+        def here(words: str) -> str:
+            if os.getpid() != ours:
+                raise RuntimeError(FORKED)
+            return exchange(words)
+
+        try:
+            with _away_from_stdout(), _overheard(decode(line)):
+                self._runner.run(line, here)
+        finally:
+            if os.getpid() != ours:  # a process that the plugin forked must not go on as a second worker
+                os._exit(CRASHED)
 
     def close(self) -> None:
         """See :class:`Executor`."""
         self._runner.close()
+
+
+@contextmanager
+def _away_from_stdout() -> Iterator[None]:
+    """Let what programs and native code write to stdout go to stderr: stdout is for data."""
+    try:
+        kept = os.dup(1)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @contextmanager

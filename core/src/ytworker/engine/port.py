@@ -19,12 +19,15 @@ Exchange = Callable[[str], str]
 Sleep = Callable[[float], None]
 Check = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
+FORKED = "the context works only in the process that it was given to; ask there, before you fork"
 ITEMS_AT_ONCE = 50
 BYTES_AT_ONCE = 1 << 20
 """A batch travels when it is full by either measure; the answer to it is what holds back a scrape that is too fast."""
 OFTEN: Microseconds = SECOND // 10
 """Progress that is told more often travels with the next message, and a scrape that asks more often whether it should
 stop is given what the last answer said: nobody sees the difference, and each message wakes two processes."""
+LONGEST_SLEEP = 86_400
+"""Seconds; longer than any attempt had better take."""
 MAX_COUNT = 2**53
 """What progress can count to: beyond it JSON loses digits, and nobody counts so far."""
 
@@ -168,6 +171,9 @@ class MessagePort:
 
     def sleep(self, seconds: float) -> None:
         """See :class:`ytworker.context.Port`; the worker is told first, so that it does not take us for hung."""
+        if not 0 <= seconds <= LONGEST_SLEEP:
+            msg = f"context.sleep() takes 0 to {LONGEST_SLEEP} seconds; to go on later than that, use context.defer()"
+            raise ValueError(msg)
         self.ask({"kind": "poll", "sleep": seconds})
         self._sleep(seconds)
 
@@ -203,7 +209,7 @@ class MessagePort:
 
 def _quota_message(kind: str, source: str, quota: Quota, cost: int = 0) -> Message:
     words = {"source": source_name(source), "bucket": source_name(quota.bucket), "zone": quota.zone}
-    return {"kind": kind, **words, "limit": int(quota.limit), "cost": int(cost)}
+    return {"kind": kind, **words, "limit": int(quota.limit), "cost": index(cost)}
 
 
 def _countable(number: Any) -> int:
