@@ -6,12 +6,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from ytworker.queue.sqlite import turns
+from ytworker.errors import StoreError
+from ytworker.model import NewTask
+from ytworker.queue.sqlite import SQLiteQueue, turns
 from ytworker.queue.sqlite.turns import Line, is_busy
+from ytworker.settings import sqlite_url
 
 
 @pytest.fixture
@@ -132,3 +136,30 @@ def test_a_system_without_file_locks_is_refused_in_words() -> None:
     assert done.returncode == 1
     assert "the SQLite queue needs the file locks of Linux and macOS" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_whoever_is_in_a_hurry_ends_the_waits_of_all_its_handles(queue_file: Path) -> None:
+    queue = SQLiteQueue(sqlite_url(queue_file))
+    failures: list[str] = []
+
+    def wait() -> None:
+        with closing(queue.connect()) as twin:
+            waiting.set()
+            try:
+                twin.enqueue([NewTask(type="demo", params={})])
+            except StoreError as error:
+                failures.append(str(error))
+
+    waiting = threading.Event()
+    with closing(queue), closing(sqlite3.connect(queue_file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        thread = threading.Thread(target=wait)
+        thread.start()
+        waiting.wait()
+        queue.hurry(0)
+        thread.join()
+        with pytest.raises(StoreError):
+            queue.enqueue([NewTask(type="demo", params={})])
+        other.execute("ROLLBACK")
+        queue.enqueue([NewTask(type="demo", params={})])
+    assert len(failures) == 1

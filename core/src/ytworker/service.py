@@ -38,6 +38,7 @@ from ytworker.queue import (
     GroupCommit,
     ItemFilter,
     QueueCare,
+    QueueHurries,
     QueueWakes,
     TaskFilter,
     TaskQueue,
@@ -303,6 +304,11 @@ class Service(Tending):
         finally:
             if poller.waker is not None:
                 poller.waker.close()
+
+    def hurry(self, seconds: float) -> None:
+        """Wait for the store no longer than that, from now on; see :class:`ytworker.queue.QueueHurries`."""
+        if isinstance(self.queue, QueueHurries):
+            self.queue.hurry(seconds)
 
     def _waker(self) -> Waker | None:
         """Let the queue end waits, if it can and they are real ones."""

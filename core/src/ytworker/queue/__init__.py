@@ -31,7 +31,7 @@ from ytworker.queue.grouping import GroupCommit
 from ytworker.queue.merging import as_record, change_of, content_hash, merge
 from ytworker.queue.naming import queue_name
 from ytworker.queue.payload import encode_json, encode_params, encode_task
-from ytworker.queue.protocol import QueueCare, QueueFacts, QueueWakes, TaskQueue, Waker
+from ytworker.queue.protocol import QueueCare, QueueFacts, QueueHurries, QueueWakes, TaskQueue, Waker
 from ytworker.queue.records import (
     Attempt,
     ClaimRequest,
@@ -102,6 +102,7 @@ __all__ = [
     "QueueCare",
     "QueueError",
     "QueueFacts",
+    "QueueHurries",
     "QueueWakes",
     "Quota",
     "QuotaUse",

@@ -354,6 +354,18 @@ class QueueWakes(Protocol):
 
 
 @runtime_checkable
+class QueueHurries(Protocol):
+    """What a backend offers that may wait for a store that is locked, or does not answer."""
+
+    def hurry(self, seconds: float) -> None:
+        """Wait no longer than that, from now on: whoever wanted it wants to leave.
+
+        This counts for all handles that this one was connected to or from, and for a wait that is going on. It may be
+        called at any time, also in a signal's handler.
+        """
+
+
+@runtime_checkable
 class QueueFacts(Protocol):
     """What a backend may tell of its store, for people and metrics; every part of it is optional."""
 

@@ -84,9 +84,14 @@ class SQLiteQueue(SettleOneByOne):
 
     def connect(self) -> Self:
         database = self._database
-        return type(self)(
+        twin = type(self)(
             self.url, durability=self._durability, clock=self._clock, random=database.draws, events=database.events
         )
+        twin._database.patience = database.patience  # noqa: SLF001 - one of us
+        return twin
+
+    def hurry(self, seconds: float) -> None:
+        self._database.patience.seconds = min(seconds, self._database.patience.seconds)
 
     def close(self) -> None:
         self._database.close()

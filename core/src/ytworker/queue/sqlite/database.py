@@ -17,7 +17,7 @@ from ytworker.errors import SchemaError, StoreError, UnstorableError
 from ytworker.queue.sqlite.bells import Bells
 from ytworker.queue.sqlite.files import close_to_others, identity, make_place
 from ytworker.queue.sqlite.schema import check_owner, migrate
-from ytworker.queue.sqlite.turns import Line, is_busy
+from ytworker.queue.sqlite.turns import Line, Patience, is_busy
 
 Durability = Literal["full", "normal"]
 Row = tuple[Any, ...]
@@ -135,6 +135,15 @@ class Database:
         """Close the connection; safe to call twice."""
         self._connection.close()
         self._line.close()
+
+    @property
+    def patience(self) -> Patience:
+        """How long it waits for its turn to write."""
+        return self._line.patience
+
+    @patience.setter
+    def patience(self, shared: Patience) -> None:
+        self._line.patience = shared
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement and fetch everything: an open RETURNING cursor would keep the write lock."""

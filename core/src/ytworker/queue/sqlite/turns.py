@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,17 +39,31 @@ def is_busy(error: sqlite3.OperationalError) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
+@dataclass(slots=True)
+class Patience:
+    """How long the connections that share this wait for the lock; it may be changed while they do.
+
+    Attributes:
+        seconds: After so long the lock is given up.
+    """
+
+    seconds: float
+
+
 class Line:
     """The line of one connection's waits.
 
     Args:
         path: The file that the line forms at; made when it is first needed, and left there.
         wait_seconds: After so long the lock is given up.
+
+    Attributes:
+        patience: The same, to be shared with other connections.
     """
 
     def __init__(self, path: Path, wait_seconds: float) -> None:
         self._path = path
-        self._wait_seconds = wait_seconds
+        self.patience = Patience(wait_seconds)
         self._file: int | None = None
 
     def close(self) -> None:
@@ -71,14 +86,14 @@ class Line:
         return self._stand_and_ask(attempt)
 
     def _stand_and_ask(self, attempt: Callable[[], T]) -> T:
-        deadline = time.monotonic() + self._wait_seconds
-        standing = self._stand(deadline)
+        began = time.monotonic()
+        standing = self._stand(began + self.patience.seconds)
         try:
             while True:
                 try:
                     return attempt()
                 except sqlite3.OperationalError as error:
-                    if not is_busy(error) or time.monotonic() >= deadline:
+                    if not is_busy(error) or time.monotonic() >= began + self.patience.seconds:
                         raise
                 time.sleep(ASK_SECONDS)
         finally:
