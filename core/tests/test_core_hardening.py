@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from plugin_helpers import PROGRAM, MakeService, Program, Until, Zoo
+from plugin_helpers import PROGRAM, MakeService, Program, Until, Zoo, lives
 from ytworker.engine.children import ForkServer
 from ytworker.engine.crew import Crew
 from ytworker.engine.member import Member
@@ -54,14 +54,6 @@ def all_tasks(program: Program) -> list[tuple[str, str, int]]:
     """Give the type, the state and the attempts of every task, the oldest first."""
     found = json.loads(program("tasks", "list", "--json").out)
     return [(task["type"], task["state"], task["attempt"]) for task in reversed(found)]
-
-
-def lives(pid: str) -> bool:
-    """Tell whether a process runs; whoever has to bury it may be slow."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except OSError:
-        return False
 
 
 # -- the gate
@@ -115,8 +107,12 @@ def test_q1_nothing_outlives_a_killed_worker_whose_fork_server_is_stopped(
     finally:
         process.kill()
         process.communicate(timeout=30)
-    pids = {pid for file in home.glob("stopped-*") for pid in file.name.split("-")[1:]}
-    until(lambda: not any(map(lives, pids)))
+    pids = {int(pid) for file in home.glob("stopped-*") for pid in file.name.split("-")[1:]}
+    try:
+        until(lambda: not any(map(lives, pids)))
+    finally:
+        for pid in filter(lives, pids):
+            os.kill(pid, signal.SIGKILL)
 
 
 @LINUX
