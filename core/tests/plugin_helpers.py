@@ -178,6 +178,15 @@ class Program:
         )
 
 
+def lives(pid: int) -> bool:
+    """Tell whether a process runs, on Linux; one that has ended and was not buried yet does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in {"Z", "X"}
+
+
 def quiet_log() -> None:
     """Undo what the command line does to the program's log."""
     from ytworker.cli.logs import stop_log

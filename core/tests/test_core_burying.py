@@ -3,7 +3,7 @@
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from ytworker.engine.crew import Crew
 from ytworker.engine.member import Member
 from ytworker.errors import PluginsRefusedError, StoreError
 from ytworker.model import NewTask, TaskStatus
-from ytworker.queue import TaskFilter
+from ytworker.queue import ClaimRequest, Ending, Settled, TaskFilter
 from ytworker.queue.sqlite import SQLiteQueue
 
 pytest_plugins = ["plugin_fixtures"]
@@ -64,6 +64,30 @@ def test_p1_a_worker_that_must_stop_for_a_plugin_buries_all_first(
     with pytest.raises(PluginsRefusedError):
         make_service(strict_plugins=True).run(concurrency=TOGETHER, until_empty=True)
     assert queue.counts()[TaskStatus.QUEUED] == TOGETHER
+
+
+def test_p1_a_worker_that_must_stop_for_a_plugin_says_so_also_while_the_store_fails(
+    zoo: Zoo,
+    make_service: MakeService,
+    queue: SQLiteQueue,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settle = queue.settle
+
+    def full(endings: Sequence[Ending], then: ClaimRequest | None = None) -> Settled:
+        if endings:
+            msg = "the disk is full"
+            raise StoreError(msg)
+        return settle(endings, then)
+
+    monkeypatch.setattr(queue, "settle", full)
+    zoo.worker("demo")
+    zoo.extension("deadly", "import os\nos._exit(3)")
+    queue.enqueue([NewTask(type="demo", params={}, max_attempts=1) for _ in range(TOGETHER)])
+    with pytest.raises(PluginsRefusedError):
+        make_service(strict_plugins=True).run(concurrency=TOGETHER)
+    assert "tasks ended could not be written, they run again: the disk is full" in caplog.text
 
 
 def test_d1_a_store_that_fails_at_the_last_words_of_a_child_keeps_nobody_from_being_buried(

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from plugin_helpers import ONE_ITEM, Program, Until, Zoo
+from plugin_helpers import ONE_ITEM, Program, Until, Zoo, lives
 from ytworker.engine.worker import BaseWorker
 
 pytest_plugins = ["plugin_fixtures"]
@@ -172,6 +173,31 @@ def test_d1_the_second_signal_is_obeyed_at_once_also_while_the_queue_is_locked(
     assert b"the queue could not be written in time" in err
     assert b"given back" not in err
     assert one_task(program) == ("claimed", 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who descends from whom")
+def test_q1_the_second_signal_leaves_no_child_that_stops_the_fork_server(
+    program: Program, zoo: Zoo, home: Path, until: Until, store: sqlite3.Connection, worker: Any
+) -> None:
+    note = "(pathlib.Path(os.environ['HOME']) / f'pid-{os.getpid()}-{os.getppid()}').touch()\n"
+    zoo.worker("demo", f"import os, pathlib\n{note}server = os.getppid()\nwhile True: os.kill(server, 19)")  # SIGSTOP
+    assert program("enqueue", "demo").code == 0
+    with worker("--concurrency=1", database___BUSY_TIMEOUT_SECONDS=ENDLESS) as process:
+        until(lambda: list(home.glob("pid-*")))
+        store.execute("BEGIN IMMEDIATE")
+        process.send_signal(signal.SIGTERM)
+        hear(process, b"stopping after the current task")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    store.execute("ROLLBACK")
+    assert process.returncode == 1
+    (found,) = home.glob("pid-*")
+    pids = [int(pid) for pid in found.name.split("-")[1:]]
+    try:
+        until(lambda: not any(map(lives, pids)))
+    finally:
+        for pid in filter(lives, pids):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("how", HOW)

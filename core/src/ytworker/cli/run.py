@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,8 @@ app = make_app()
 _ORDERS_HELP = "fifo, lifo, priority or weighted_random. [default: lifo]"
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
+PARTING_WORDS_SECONDS = 1.0
+"""How long the last words may take."""
 LEAVE_SECONDS = 5.0
 """How long the second signal leaves the worker to write down what has ended and to give back the rest."""
 
@@ -51,7 +54,7 @@ class _Drain:
         """Take a signal."""
         if not self.stopping:
             self.stopping = True
-            self._tell("stopping after the current task; once more gives it back to the queue at once")
+            self._say("stopping after the current task; once more gives it back to the queue at once")
             return
         if not self.releasing and hasattr(signal, "setitimer"):
             self._alarm = signal.signal(signal.SIGALRM, self._leave)
@@ -59,6 +62,13 @@ class _Drain:
         self.releasing = True
         if self._inline:
             raise KeyboardInterrupt
+
+    def _say(self, text: str) -> None:
+        """Say something, unless nobody listens: a full pipe would keep us from all that the signal is for."""
+        with suppress(OSError, ValueError):  # it is closed, then
+            if not select.select([], [2], [], 0)[1]:
+                return
+        self._tell(text)
 
     def over(self) -> None:
         """Let the second signal have no more consequences."""
@@ -69,7 +79,14 @@ class _Drain:
     def _leave(self, _number: int, _frame: FrameType | None) -> None:
         """Leave in the middle of whatever it is: most likely the queue is locked, or its disk does not answer."""
         try:
-            self._tell(
+            if not self._inline:
+                from ytworker.engine.children import abandon_all  # noqa: PLC0415 - see `_fork_server`
+
+                abandon_all()
+            # Should the words meet somebody who waits with the log in hand, the next alarm ends this process.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, PARTING_WORDS_SECONDS)
+            self._say(
                 "the queue could not be written in time: what this worker held goes back when its lease ends, "
                 "and counts as an attempt"
             )

@@ -11,6 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,8 +25,13 @@ from ytworker.engine.forkserver import ENDED, FORK, KILL, REFUSED, REPORT, REQUE
 if TYPE_CHECKING:
     from ytworker.errors import ChildrenError
 
-ANSWER_SECONDS = 60.0
-"""It answers within a fraction of a second; a machine that needs longer cannot work anyway."""
+LOAD_SECONDS = 30.0
+"""How long its first answer may take: it has to load everything that children need, perhaps from a slow disk."""
+ANSWER_SECONDS = 5.0
+"""It answers within a fraction of a second. The worker waits meanwhile, and its lease must not lapse by that."""
+NUDGE_SECONDS = 0.1
+"""How often it is told to go on while somebody waits for it: a plugin may stop it at any moment."""
+_running: weakref.WeakSet["ForkServer"] = weakref.WeakSet()
 _OURS = "YTWORKER_"
 _MORE_FILES = "allow more (`ulimit -n`, or LimitNOFILE= of a service), or lower --concurrency"
 _CURES: dict[int | None, str] = {
@@ -61,6 +68,7 @@ class ForkServer:
             raise _error(msg)
         self.gone = False
         self._heard = bytearray()
+        self._answered = False
         self._alive: set[int] = set()
         self.output = -1
         self._lifeline, theirs = _pair()
@@ -71,6 +79,7 @@ class ForkServer:
             self._lifeline.close()
             self._close_output()
             raise refusal(error.errno) from error
+        _running.add(self)
         path = json.dumps(sys.path).encode()
         with suppress(ConnectionError):  # it is gone already, as the first request will tell
             self._lifeline.sendall(forkserver.LENGTH.pack(len(path)) + path)
@@ -131,7 +140,17 @@ class ForkServer:
         if pid in self._alive:
             with suppress(OSError):  # the server is gone, as `endings` will tell
                 self._lifeline.sendall(REQUEST.pack(KILL, pid))
+                # One that stops it again and again has to die first; only Linux tells that this is still the child.
+                if pid in forkserver.children_of(self._process.pid):
+                    forkserver.kill_group(pid)
                 self._process.send_signal(signal.SIGCONT)  # a plugin may have stopped it
+
+    def abandon(self) -> None:
+        """Have everything killed, for a process that leaves in the middle of something and waits for nobody."""
+        with suppress(OSError):
+            for pid in forkserver.descendants_of(self._process.pid):
+                forkserver.kill_group(pid)
+            self._process.send_signal(signal.SIGCONT)  # it kills what is left when it sees that we are gone
 
     def endings(self) -> list[tuple[int, int]]:
         """Give the process id and the exit code (negative for a signal) of every child that has ended, without waiting.
@@ -157,15 +176,21 @@ class ForkServer:
         self._close_output()
         if self.gone:  # perhaps it only does not answer
             self._process.kill()
-        self._process.send_signal(signal.SIGCONT)
-        try:
-            self._process.wait(ANSWER_SECONDS)
-        except subprocess.TimeoutExpired:
+        if not self._has_left():
             self._process.kill()
             self._process.wait()
         if self._process.returncode:  # it died on its own and left its children behind
             self._kill_orphans()
         return self._process.returncode
+
+    def _has_left(self) -> bool:
+        until = time.monotonic() + forkserver.PARTING_SECONDS + ANSWER_SECONDS
+        while time.monotonic() < until:
+            self._process.send_signal(signal.SIGCONT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(NUDGE_SECONDS)
+                return True
+        return False
 
     def _close_output(self) -> None:
         if self.output >= 0:
@@ -192,13 +217,23 @@ class ForkServer:
         endings = bytearray()
         while True:
             while len(self._heard) < REPORT.size:
-                if not select.select([self._lifeline], [], [], ANSWER_SECONDS)[0] or not self._hear():
+                if not self._speaks() or not self._hear():
                     raise self._lost()
             report = self._next()
             if report[0] != ENDED:
+                self._answered = True
                 self._heard[:0] = endings
                 return report
             endings += REPORT.pack(*report)
+
+    def _speaks(self) -> bool:
+        """Wait until it says something, or has ended; False when that takes too long."""
+        until = time.monotonic() + (ANSWER_SECONDS if self._answered else LOAD_SECONDS)
+        while not select.select([self._lifeline], [], [], NUDGE_SECONDS)[0]:
+            if time.monotonic() > until:
+                return False
+            self._process.send_signal(signal.SIGCONT)
+        return True
 
     def _hear(self) -> bool:
         """Read what has come; False at the end of the stream."""
@@ -220,6 +255,12 @@ class ForkServer:
         return _error(
             "the process that starts children has ended or does not answer; start the worker again (or with --inline)"
         )
+
+
+def abandon_all() -> None:
+    """Have all children of this process killed; see :meth:`ForkServer.abandon`."""
+    for server in list(_running):
+        server.abandon()
 
 
 def describe(code: int) -> str:

@@ -8,11 +8,12 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
 from ytworker.engine.attempt import Attempt
+from ytworker.engine.burying import do_all
 from ytworker.engine.channel import Channel, LineTooLongError
 from ytworker.engine.children import ForkServer, describe
 from ytworker.engine.descendants import are_too_many, too_many
@@ -27,7 +28,7 @@ from ytworker.engine.raw_output import RawOutput
 from ytworker.engine.share import Share
 from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.suspects import Suspects
-from ytworker.errors import ChildrenError, PluginsRefusedError, StoreError
+from ytworker.errors import ChildrenError
 from ytworker.model import Claim, ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import PluginKind
 from ytworker.queue import Waker
@@ -38,6 +39,7 @@ COUNT_SECONDS = 0.25
 """How often the processes that children started are counted and weighed, at least while a task runs: a fork bomb
 doubles fast."""
 _NO_CHILD = "no child process could be started for it"
+_SHUT = "shut the gate that lets it begin tasks"
 
 
 class Crew:
@@ -54,6 +56,7 @@ class Crew:
 
     Attributes:
         woken: Whether the waker has ended a wait since this was last set to False.
+        suspects: The tasks that are to run alone.
     """
 
     def __init__(
@@ -72,7 +75,7 @@ class Crew:
         self._learn = learn
         self._loading = loading
         self._size = size
-        self._suspects = Suspects()
+        self.suspects = Suspects()
         self._limits = limits
         self._members: dict[int, Member] = {}
         self._ended: list[Ended] = []
@@ -120,10 +123,18 @@ class Crew:
                 share.add(attempt)
         for share in shares:
             if share.attempts and not self._nursery.lost:
-                share.member.hand(share.attempts)
-                self._watch(share.member)
+                self._hand(share.member, share.attempts)
             else:
                 self._give_back(share.attempts, _NO_CHILD)
+
+    def _hand(self, member: Member, attempts: Sequence[Attempt]) -> None:
+        try:
+            member.hand(attempts)
+        except OSError:
+            self._kill(member, nonsense(_SHUT))
+            self._give_back(attempts, f"the process of a plugin {_SHUT}")
+        else:
+            self._watch(member)
 
     def recall(self) -> list[Ended]:
         """Take back what was handed ahead and has not begun, and what only waits: that might go on for long."""
@@ -182,7 +193,7 @@ class Crew:
                 self.woken = True
         # Last, because what a child said, it said before it ended.
         if self._nursery.has_news or any(isinstance(key.fileobj, ForkServer) for key, _ in ready):
-            self._bury_all(self._nursery.endings())
+            do_all(self._burial(self._nursery.endings()))  # all, because nobody tells of an ending twice
             self._bury_orphans(self._nursery.loss())
         self._look_after()
         return self.collect()
@@ -209,7 +220,7 @@ class Crew:
         return [member for member in self._members.values() if member.stays]
 
     def _most(self) -> int:
-        return 1 if self._suspects else self._size
+        return 1 if self.suspects else self._size
 
     def _choose(self, shares: list[Share]) -> Share | None:
         """Find who gets the next task: an idle child, a new one, or the one with the least in hand; None: nobody."""
@@ -236,30 +247,24 @@ class Crew:
             member.killed, member.verdict = True, verdict
             self._nursery.kill(member.pid)
 
-    def _bury_all(self, endings: Iterable[tuple[int, int]]) -> None:
-        """Bury every child that has ended before any failure is told: nobody tells of an ending twice."""
-        failures: list[Exception] = []
-        for pid, code in endings:
-            member = self._members.pop(pid)
-            for step in (self._hear_out, partial(self._bury, code=code)):
-                try:
-                    step(member)
-                except (StoreError, PluginsRefusedError) as error:
-                    failures.append(error)
-        if failures:
-            raise failures[0]
+    def _burial(self, endings: Iterable[tuple[int, int]], how: str | None = None) -> Iterator[Callable[[], None]]:
+        """Give the steps that bury children; ``how`` is how the fork server ended, if they died of that."""
+        dead = [(self._members.pop(pid), code) for pid, code in endings]
+        yield from (partial(self._hear_out, member) for member, _ in dead)
+        ran: set[int] = set()
+        if how is not None:  # from here on it is known what ran: what was done before has been heard
+            ran = {member.running.claim.task.id for member, _ in dead if member.running is not None}
+            for member, _ in dead:
+                if member.verdict is None and member.loading is not None and len(ran) > 1:
+                    self._give_back(member.let_go(), "its plugin was loading when another task killed all children")
+                member.verdict = member.verdict or orphaned(how)
+        yield from (partial(self._bury, member, code) for member, code in dead)
+        self.suspects.accuse(ran)  # last, because whose attempt ends is acquitted, and these end by this
 
     def _bury_orphans(self, how: str | None) -> None:
         """Bury all children if the fork server has ended, in this way: no one else tells of their endings."""
-        if how is None:
-            return
-        ran = {member.running.claim.task.id for member in self._members.values() if member.running is not None}
-        for member in self._members.values():
-            member.verdict = member.verdict or orphaned(how)
-        try:
-            self._bury_all([(pid, -signal.SIGKILL) for pid in self._members])
-        finally:
-            self._suspects.accuse(ran)
+        if how is not None:
+            do_all(self._burial([(pid, -signal.SIGKILL) for pid in self._members], how))
 
     def _hear_out(self, member: Member) -> None:
         if not member.channel.ended:
@@ -334,7 +339,10 @@ class Crew:
             running.fail()
 
     def _take_back(self, member: Member) -> None:
-        self._give_back(member.take_back())
+        try:
+            self._give_back(member.take_back())
+        except OSError:  # it goes back when the child is buried
+            self._kill(member, nonsense(_SHUT))
 
     def _give_back(self, attempts: Sequence[Attempt], reason: str | None = None) -> None:
         for attempt in attempts:
@@ -346,7 +354,7 @@ class Crew:
         if result is not None:
             self._ended.append(Ended(attempt.claim, result))
             if result.success or result.error or result.deferred_until:
-                self._suspects.acquit(attempt.claim.task.id)
+                self.suspects.acquit(attempt.claim.task.id)
 
     # -- messages
 

@@ -37,8 +37,8 @@ CRASHED = 70
 """The exit code of a child whose own code, not that of a plugin, has failed: EX_SOFTWARE."""
 PARTING_SECONDS = 5.0
 """How long the server waits at the end for what it has killed; who cannot be killed must not keep a worker alive."""
-_SET_CHILD_SUBREAPER = 36
-"""PR_SET_CHILD_SUBREAPER of <linux/prctl.h>."""
+_SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
+"""PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of <linux/prctl.h>."""
 _OURS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -166,10 +166,23 @@ def kill_group(pid: int) -> None:
 
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends; only Linux can do that."""
+    _prctl(_SET_CHILD_SUBREAPER, 1)
+
+
+def go_on_when_the_worker_ends() -> None:
+    """Have the kernel wake this process when the worker ends, if a plugin has stopped it; only Linux can do that.
+
+    SIGKILL would leave behind who hides in a session of its own, and SIGCONT does no harm when it comes too early:
+    the kernel takes the end of the thread that started us for that of the worker, and tells again when the rest ends.
+    """
+    _prctl(_SET_PDEATHSIG, signal.SIGCONT)
+
+
+def _prctl(option: int, value: int) -> None:
     with contextlib.suppress(ImportError, OSError, AttributeError):
         import ctypes  # noqa: PLC0415 - only there
 
-        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def children_of(pid: int) -> list[int]:
@@ -227,6 +240,7 @@ def main() -> None:
     import ytworker.engine.child  # noqa: F401, PLC0415 - every child has it at once, and shares the memory
 
     adopt_orphans()
+    go_on_when_the_worker_ends()
     gc.freeze()
     Server(lifeline).serve()
 

@@ -7,13 +7,16 @@ back those that are left and puts tokens in their place that say to drop the tas
 """
 
 import socket
-from contextlib import suppress
 
 GO, DROP = b"g", b"x"
 
 
 class Gate:
-    """The worker's hands on the tokens of one child; :attr:`far` is what the child gets, too."""
+    """The worker's hands on the tokens of one child; :attr:`far` is what the child gets, too.
+
+    A plugin can find the far end and shut it. Then :meth:`open` and :meth:`shut` raise OSError: what the child was not
+    let begin, it never begins.
+    """
 
     def __init__(self) -> None:
         self._near, self.far = socket.socketpair()
@@ -24,9 +27,13 @@ class Gate:
 
     def shut(self, count: int) -> int:
         """Keep the child from beginning its last ``count`` tasks; gives how many of them it had not begun."""
-        taken = 0
-        with suppress(OSError):  # none is left
+        try:
             taken = len(self.far.recv(count, socket.MSG_DONTWAIT))
+        except BlockingIOError:  # none is left
+            return 0
+        if not taken:
+            msg = "the gate is shut"
+            raise BrokenPipeError(msg)
         self._put(DROP * taken)
         return taken
 

@@ -62,7 +62,11 @@ class LeaseKeeper:
             self._wake.set()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # the system gives no more
+            msg = "no thread can be started to renew the lease; close other programs or raise the limit (`ulimit -u`)"
+            raise StoreError(msg) from error
         return self
 
     def __exit__(

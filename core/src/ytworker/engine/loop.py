@@ -16,6 +16,7 @@ from typing import Self
 from ytworker.engine.crew import Crew
 from ytworker.engine.member import Ended
 from ytworker.engine.poller import POLL_SECONDS, TaskPoller
+from ytworker.engine.retry import Bury, Decision
 from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.telling import tell_claim
 from ytworker.engine.worker import REFUSALS, BaseWorker, WorkerDeps, resume_after_new_settings
@@ -144,6 +145,12 @@ class CrewWorker(BaseWorker):
             tell_claim(claim, self._deps.queue.url)
         return settled.claims
 
+    def was_settled(self, claim: Claim, result: TaskResult, decision: Decision | None, *, late: bool) -> None:
+        """See :meth:`BaseWorker.was_settled`; nobody is suspected any more whom this worker does not meet again."""
+        super().was_settled(claim, result, decision, late=late)
+        if late or isinstance(decision, Bury):
+            self._crew.suspects.acquit(claim.task.id)
+
     def abandon(self, reason: str) -> list[Ended]:
         """Kill the children and take back their tasks, unburned."""
         return self._crew.abandon(reason)
@@ -163,6 +170,7 @@ class CrewPoller(TaskPoller):
     _seen: int | None = None
     _due: Microseconds | None = None
     _ended: list[Ended] = field(default_factory=list)
+    _unsure: bool = False
 
     def run(self, *, until_empty: bool = False, max_tasks: int | None = None) -> int:
         """Do tasks until told to stop; see :meth:`TaskPoller.run`."""
@@ -180,13 +188,32 @@ class CrewPoller(TaskPoller):
                     self._ended += worker.abandon("the queue could not be written")
                     if self.stopping():
                         break
+                    self._unsure = True
                     self._hold_back(error)
                 except (ChildrenError, PluginsRefusedError):
-                    # Its tasks go back with the lease; what has ended is written down before.
-                    worker.settle([*self._ended, *worker.collect()], 0)
+                    self._write_down()  # its tasks go back with the lease
                     raise
             self._part()
         return self.worker.done
+
+    def _write_down(self) -> None:
+        """Write down what has ended, if that works; there is something else to tell."""
+        self._ended += self.worker.collect()
+        try:
+            self.worker.settle(self._ended, 0)
+        except StoreError as error:
+            log.error("how the last %d tasks ended could not be written, they run again: %s", len(self._ended), error)  # noqa: TRY400 - it has no news
+
+    def _start_over(self) -> None:
+        """Go on under a new lease after a failure of the store, once what had ended is written down under the old one.
+
+        A claim may have been committed though its answer was lost. Those tasks would stay claimed for as long as this
+        worker lives; with the old lease they go back, and their attempts are not counted.
+        """
+        self.worker.settle(self._ended, 0)
+        self.worker.start_over()
+        self._seen = None
+        self._unsure = False
 
     def _part(self) -> None:
         """Write down what has ended and give back what has not, once, whether that works or not."""
@@ -205,6 +232,8 @@ class CrewPoller(TaskPoller):
         worker = self.worker
         if until_empty and (despair := worker.despair):  # it would wait for ever for what it is to do
             raise despair
+        if self._unsure:
+            self._start_over()
         self._rescue()
         if self.stopping():
             self._ended += worker.recall()

@@ -95,13 +95,17 @@ class Member:
     # -- tasks
 
     def hand(self, attempts: Sequence[Attempt]) -> None:
-        """Give it tasks: one to begin at once if it is idle, the others behind that."""
+        """Give it tasks: one to begin at once if it is idle, the others behind that.
+
+        Raises:
+            OSError: It has shut its gate, and gets none of them.
+        """
+        self._gate.open(len(attempts))  # first, because this may fail
         self._handed += len(attempts)
         self.ahead.extend(attempts)
         if self.running is None:
             self._begin_next()
         self.channel.send(*(encode(task_message(attempt.claim)) for attempt in attempts))
-        self._gate.open(len(attempts))
 
     def go_on(self) -> None:
         """Turn to the next task, if there is one: the child begins it by itself."""
@@ -111,7 +115,11 @@ class Member:
         self._begin_next()
 
     def take_back(self) -> list[Attempt]:
-        """Give the attempts that it has not begun; it will never begin them."""
+        """Give the attempts that it has not begun; it will never begin them.
+
+        Raises:
+            OSError: It has shut its gate; what it has not begun is still among its attempts.
+        """
         count = self._gate.shut(len(self.ahead)) if self.ahead else 0
         self._dropped = self._dropped or count > 0
         return [self.ahead.pop() for _ in range(count)][::-1]

@@ -245,8 +245,12 @@ class BaseWorker(ABC):
         self._thread = threading.get_ident()
         deps = self._deps
         self.id = deps.queue.add_worker(lease_seconds=deps.lease_seconds, foreground=deps.foreground)
-        self._keeper = LeaseKeeper(self._deps.queue, self.id, self._deps.lease_seconds)
-        self._keeper.__enter__()
+        try:
+            self._keeper = LeaseKeeper(deps.queue, self.id, deps.lease_seconds).__enter__()
+        except StoreError:
+            with suppress(StoreError):  # else it lapses
+                deps.queue.remove_worker(self.id)
+            raise
 
     def _unregister(self) -> None:
         if self._keeper is not None:
