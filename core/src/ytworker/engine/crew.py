@@ -26,6 +26,7 @@ from ytworker.engine.nursery import Nursery
 from ytworker.engine.raw_output import RawOutput
 from ytworker.engine.share import Share
 from ytworker.engine.sharing import AttemptDeps
+from ytworker.engine.sparing import Sparing
 from ytworker.engine.suspects import Suspects
 from ytworker.errors import ChildrenError, PluginsRefusedError, StoreError
 from ytworker.model import Claim, ErrorClass, ErrorInfo
@@ -73,6 +74,7 @@ class Crew:
         self._loading = loading
         self._size = size
         self._suspects = Suspects()
+        self._sparing = Sparing()
         self._limits = limits
         self._members: dict[int, Member] = {}
         self._ended: list[Ended] = []
@@ -347,16 +349,15 @@ class Crew:
             self._ended.append(Ended(attempt.claim, result))
             if result.success or result.error or result.deferred_until:
                 self._suspects.acquit(attempt.claim.task.id)
+                self._sparing.acquit(attempt.claim.task.id)
 
     # -- messages
 
     def _watch(self, member: Member) -> None:
-        """Wait for room as long as something is still to be said to a child."""
-        if member.channel.ended or member.channel.wants_to_write is member.watched:
-            return
-        member.watched = member.channel.wants_to_write
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if member.watched else 0)
-        self._selector.modify(member.channel, events, member)
+        """Wait for room as long as something is still to be said to a child, and hear none that does not listen."""
+        if not member.channel.ended and member.channel.events != member.watched:
+            member.watched = member.channel.events
+            self._selector.modify(member.channel, member.watched, member)
 
     def _serve(self, member: Member, events: int) -> None:
         if events & selectors.EVENT_WRITE:
@@ -382,6 +383,8 @@ class Crew:
             over = hear(member, line, self._learn, self._loading.survived)
         except NonsenseError as error:
             self._kill(member, nonsense(str(error)))
+            if self._sparing.spares(member, error.of):
+                self._give_back(member.let_go())
             return
         if member.tired and member.ahead:
             self._give_back(member.tire())
