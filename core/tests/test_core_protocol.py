@@ -320,14 +320,16 @@ def test_p3_who_asks_and_does_not_listen_is_heard_no_more(
 ) -> None:
     """It is left alone until its deadline, when there is no room for more of its words."""
     impatient(2)
-    ask = encode_about("OF", {"kind": "left", "source": "s" * 900, "bucket": "b", "limit": 1, "zone": "UTC", "cost": 0})
-    body = f"{OF}\nlines = ({ask!r} + '\\n').replace('OF', OF) * 100\nwhile True: raw(lines[:-1])"
-    zoo.worker("bad", body, imported=RAW)
+    fields = {"type": "good", "params": {}, "options": {}, "problems": ["x" * 10_000]}
+    ask = f"ask = {line_of('enqueue', **fields).removeprefix('raw')}"
+    zoo.worker("bad", f"{OF}\n{ask}\nwhile True:\n    raw(ask)\n    ran('asked')", imported=RAW)
     zoo.worker("good")
     program("enqueue", "bad", "--max-attempts", "1")
     program("enqueue", "good")
     work(program)
     assert [task["state"] for task in listed(program)] == ["dead", "completed"]
+    asked = len(Path(os.environ["HOME"], "asked").read_text())
+    assert asked * 10_000 < 4 * MOST_UNREAD  # the kernel holds some, too
 
 
 def test_p3_answers_that_nobody_reads_clog_a_channel_until_they_are_read(pair: tuple[Channel, socket.socket]) -> None:
