@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from ytworker.engine.asking import PATIENCE_SECONDS, TOLD_SECONDS, Asking
-from ytworker.engine.messages import LAST_WORDS, Message, decode, encode, error_of
+from ytworker.engine.checking import check
+from ytworker.engine.messages import LAST_WORDS, Message, decode, encode, error_of, name_of
 from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.sighting import Lookout
 from ytworker.errors import ParametersError, PayloadError, StaleClaimError, StoreError, UnstorableError
@@ -36,6 +37,19 @@ LONGEST_REST = 86_400.0
 """Seconds; a plugin may want to sleep for a number that no clock can hold."""
 
 
+class OfAnotherError(ValueError):
+    """A message is of an attempt that does not run.
+
+    Args:
+        named: What it is of.
+        runs: What could speak.
+    """
+
+    def __init__(self, named: str, runs: str) -> None:
+        self.named = named
+        super().__init__(f"it is of {named:.80}, not of {runs}, or that is over")
+
+
 class Attempt:
     """One attempt: give :meth:`exchange` to an executor, then read :attr:`result`.
 
@@ -46,6 +60,7 @@ class Attempt:
 
     def __init__(self, claim: Claim, deps: AttemptDeps) -> None:
         self._claim = claim
+        self.name = name_of(claim)
         self._deps = deps
         self._thread = threading.get_ident()
         self._talking = threading.Lock()  # without children, threads of a scrape come here, too
@@ -61,6 +76,7 @@ class Attempt:
         self._progress_at: Microseconds = 0
         self._told_to_stop = False
         self._lost = False
+        self._equipped = False
         self._too_much = False
         self._asked_at: Microseconds = deps.steady()  # it was claimed just now
         self._began_at: Microseconds = 0
@@ -129,7 +145,7 @@ class Attempt:
             self._deps = ours
 
     def _answer(self, line: str) -> str:
-        message = decode(line)
+        message = self._understand(line)
         sleep = float(message.get("sleep", 0.0))
         self._deps.beat(max(sleep, self.seconds_left))
         self._rest(sleep if sleep >= TOLD_SECONDS else 0.0)
@@ -146,6 +162,14 @@ class Attempt:
         except StoreError as error:
             return self._fail_to_store(error)
 
+    def _understand(self, line: str) -> Message:
+        """Read a message of this attempt; whatever is wrong with it shows here, where it costs nobody else."""
+        message = decode(line)
+        if self.over or message["of"] != self.name:
+            raise OfAnotherError(str(message["of"]), self.name)
+        check(message)
+        return message
+
     def _fail_to_store(self, error: StoreError) -> str:
         """Keep what is the worker's business, not the plugin's: it must not pass through its hands."""
         self.store_error = error
@@ -158,12 +182,16 @@ class Attempt:
         return (self._deadline - self._deps.steady()) / SECOND
 
     def _need(self, message: Message) -> Message:
+        if self._equipped:  # the answer may be much longer than the question
+            msg = "it has its settings"
+            raise ValueError(msg)
+        self._equipped = True
         sections = {name: dict(self._deps.sections.get(name, {})) for name in message["sections"]}
         plain = json.loads(json.dumps(sections, default=str))  # TOML has dates, JSON has not
         return {"sections": plain}
 
     def _take(self, message: Message) -> Message:
-        size = len(json.dumps(message["items"]))
+        size = len(json.dumps(message["items"], allow_nan=False))
         count = len(self._items) + len(self._apart) + len(message["items"])
         if self._too_much or count > MAX_ITEMS or self._bytes + size > MAX_BYTES:
             self._too_much = True  # a plugin may swallow the error and go on yielding: nothing more is kept
@@ -183,7 +211,7 @@ class Attempt:
 
     def _checkpoint(self, message: Message) -> Message:
         value = message["value"]
-        if len(json.dumps(value)) > MAX_CHECKPOINT_BYTES:
+        if len(json.dumps(value, allow_nan=False)) > MAX_CHECKPOINT_BYTES:
             return {
                 "error": f"a checkpoint takes at most {MAX_CHECKPOINT_BYTES >> 20} MiB as JSON; save where, not what"
             }
@@ -232,6 +260,7 @@ class Attempt:
         self._rests_until = self._deps.steady() + round(min(seconds, LONGEST_REST) * SECOND)
 
     def _enqueue(self, message: Message) -> Message:
+        json.dumps([message["params"], message["options"]], allow_nan=False)  # 1e999 is JSON, and no number
         self._asked_for += 1
         if self._asked_for > MAX_FOLLOW_UPS:
             return {"error": f"one attempt may enqueue at most {MAX_FOLLOW_UPS} follow-up tasks"}

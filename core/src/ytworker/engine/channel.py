@@ -1,11 +1,14 @@
 """Lines over a socket pair: the worker's end never blocks, the child's end always does."""
 
+import selectors
 import socket
 from collections.abc import Iterator
 
 from ytworker.engine.messages import MAX_LINE
 
 _CHUNK = 1 << 18
+MOST_UNREAD = 1 << 20
+"""Bytes of answers that may wait for a child which asks and does not listen."""
 
 
 class LineTooLongError(Exception):
@@ -24,6 +27,7 @@ class Channel:
         self._sock = sock
         self._in = bytearray()
         self._out = bytearray()
+        self._tasks = 0  # bytes at the front of `_out` that are no answers
         self.ended = False
 
     def fileno(self) -> int:
@@ -34,6 +38,20 @@ class Channel:
     def wants_to_write(self) -> bool:
         """Whether something waits to be sent."""
         return bool(self._out)
+
+    @property
+    def is_clogged(self) -> bool:
+        """Whether so many answers wait to be read that no more questions should be heard.
+
+        Tasks that were handed ahead do not count: a child that is in the middle of a question cannot read them yet.
+        """
+        return len(self._out) - self._tasks > MOST_UNREAD
+
+    @property
+    def events(self) -> int:
+        """What a selector has to wait for."""
+        heard = 0 if self.is_clogged else selectors.EVENT_READ
+        return heard | (selectors.EVENT_WRITE if self.wants_to_write else 0)
 
     def receive(self) -> list[str]:
         """Read what has come and give the whole lines; sets :attr:`ended` at the end of the stream.
@@ -73,15 +91,24 @@ class Channel:
         self._out += "".join(f"{line}\n" for line in lines).encode()
         self.flush()
 
+    def hand(self, *lines: str) -> None:
+        """Send lines that nobody asked for: tasks."""
+        self._out += "".join(f"{line}\n" for line in lines).encode()
+        self._tasks = len(self._out)
+        self.flush()
+
     def flush(self) -> None:
         """Send as much as fits; the end of a child shows when reading."""
         try:
             while self._out:
-                del self._out[: self._sock.send(self._out)]
+                sent = self._sock.send(self._out)
+                del self._out[:sent]
+                self._tasks = max(0, self._tasks - sent)
         except BlockingIOError:
             return
         except OSError:
             self._out.clear()
+            self._tasks = 0
 
     def finish(self) -> None:
         """Let the child know that nothing more comes."""

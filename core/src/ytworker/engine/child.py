@@ -15,7 +15,7 @@ import packaging.requirements  # noqa: F401 - each child needs it to judge plugi
 
 from ytworker.engine import memory
 from ytworker.engine.gate import may_begin
-from ytworker.engine.messages import Message, decode, encode, error_message, is_a
+from ytworker.engine.messages import Message, decode, encode, encode_about, error_message, is_a
 from ytworker.engine.overhearing import Overhearing
 from ytworker.engine.port import FORKED, Exchange
 from ytworker.engine.runner import TaskRunner
@@ -24,6 +24,8 @@ from ytworker.plugins.discovery import USABLE, PluginInfo, PluginKind, PluginSta
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.plugins.wants import OpenFiles
 
+EX_FORKED = 70
+"""How a process ends that a plugin forked and that came back out of its scrape; an internal error, says BSD."""
 GROWN = 1.05
 """How much larger than ever is worth a word to the worker; to look closely takes longer than a short task."""
 
@@ -92,6 +94,7 @@ class Wire:
     def tasks(self) -> Iterator[str]:
         """Give the tasks that may begin, until the worker has no more for this child."""
         while True:
+            self.leave_forked()
             if not self._tasks and not (line := self._reader.readline()):
                 return
             task = self._tasks.popleft() if self._tasks else line.decode()
@@ -100,6 +103,14 @@ class Wire:
                 os._exit(0)
             if allowed:
                 yield task
+
+    def leave_forked(self) -> None:
+        """End a process that the plugin forked and that came back from there: it must not pass for another child.
+
+        It would take the next task and its token, and could tell nobody what became of it.
+        """
+        if os.getpid() != self._owner:
+            os._exit(EX_FORKED)
 
     def greeting(self) -> Message:
         """Give the first message."""
@@ -142,6 +153,7 @@ class Child:
             self._ears.mend()
             message = decode(line)
             words = self._do(message)
+            self._wire.leave_forked()
             state = self._state(message["type"])
             self._ears.end()
             self._wire.end(*([encode({"kind": "state", **state})] if state else []), words)
@@ -161,7 +173,8 @@ class Child:
         except KeyboardInterrupt:  # no key reaches a child: the plugin raised it
             text = "scrape() raised KeyboardInterrupt; report this to the plugin's authors"
             kind = "builtins.KeyboardInterrupt"
-            return encode(error_message(ErrorInfo(error_class=ErrorClass.BUG, type=kind, message=text)))
+            failure = ErrorInfo(error_class=ErrorClass.BUG, type=kind, message=text)
+            return encode_about(message["of"], error_message(failure))
 
     def _state(self, task_type: str) -> Message:
         """Say what there is to say of this process, and once for each plugin if it cannot be used.

@@ -7,7 +7,6 @@ import logging
 import selectors
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -16,17 +15,16 @@ from ytworker.engine.attempt import Attempt
 from ytworker.engine.burying import do_all
 from ytworker.engine.channel import Channel, LineTooLongError
 from ytworker.engine.children import ForkServer, describe
-from ytworker.engine.descendants import are_too_many, too_many
-from ytworker.engine.forkserver import descendants_of
+from ytworker.engine.headcount import COUNT_SECONDS, Headcount
 from ytworker.engine.hearing import Learn, NonsenseError, crashed, hear, nonsense, orphaned
 from ytworker.engine.loading import Loading
 from ytworker.engine.member import Ended, Limits, Member
-from ytworker.engine.memory import Scales, too_much
 from ytworker.engine.messages import Message, encode
 from ytworker.engine.nursery import Nursery
 from ytworker.engine.raw_output import RawOutput
 from ytworker.engine.share import Share
 from ytworker.engine.sharing import AttemptDeps
+from ytworker.engine.sparing import Sparing
 from ytworker.engine.suspects import Suspects
 from ytworker.errors import ChildrenError
 from ytworker.model import Claim, ErrorClass, ErrorInfo
@@ -35,9 +33,6 @@ from ytworker.queue import Waker
 
 log = logging.getLogger(__name__)
 
-COUNT_SECONDS = 0.25
-"""How often the processes that children started are counted and weighed, at least while a task runs: a fork bomb
-doubles fast."""
 _NO_CHILD = "no child process could be started for it"
 _SHUT = "shut the gate that lets it begin tasks"
 
@@ -76,14 +71,13 @@ class Crew:
         self._loading = loading
         self._size = size
         self.suspects = Suspects()
+        self._sparing = Sparing()
         self._limits = limits
         self._members: dict[int, Member] = {}
         self._ended: list[Ended] = []
         self._alarm: socket.socket | None = None
         self._waker: Waker | None = None
-        self._counted_at = 0.0
-        self._watches = limits.max_processes > 0 or limits.memory_mb > 0
-        self._scales = Scales(limits.memory_mb)
+        self._headcount = Headcount(limits)
         self.woken = False
         self._selector = selectors.DefaultSelector()
         self._nursery = Nursery(server, self._selector)
@@ -297,19 +291,8 @@ class Crew:
                 self._take_back(member)
             if member.is_overdue() or member.hangs_in_load:
                 self._stop(member)
-        if time.monotonic() - self._counted_at >= COUNT_SECONDS:
-            self._counted_at = time.monotonic()
-            if self._watches:
-                self._count_processes()
-
-    def _count_processes(self) -> None:
-        """Kill every child that has started too many processes, or holds too much memory together with them."""
-        most, memory_mb = self._limits.max_processes, self._limits.memory_mb
-        families = {pid: descendants_of(pid) for pid, member in self._members.items() if not member.killed}
-        verdicts = {pid: too_many(most) for pid, started in families.items() if are_too_many(started, most)}
-        weighed = self._scales.overweight((pid, [pid, *started]) for pid, started in families.items())
-        verdicts |= {pid: too_much(weight, memory_mb) for pid, weight in weighed.items() if pid not in verdicts}
-        for pid, verdict in verdicts.items():
+        living = [pid for pid, member in self._members.items() if not member.killed]
+        for pid, verdict in self._headcount.look(living).items():
             log.warning("a child is killed with all that it started: %s", verdict.message)
             self._kill(self._members[pid], verdict)
 
@@ -317,7 +300,7 @@ class Crew:
         if self._nursery.has_news:
             return [0.0]
         rest = [self._nursery.rest] if self._nursery.rest else []
-        count = [COUNT_SECONDS] if self._watches and self.holds else []
+        count = [COUNT_SECONDS] if self._headcount.watches and self.holds else []
         return [*rest, *count, *(member.patience() for member in self._members.values())]
 
     def _stop(self, member: Member) -> None:
@@ -355,16 +338,15 @@ class Crew:
             self._ended.append(Ended(attempt.claim, result))
             if result.success or result.error or result.deferred_until:
                 self.suspects.acquit(attempt.claim.task.id)
+                self._sparing.acquit(attempt.claim.task.id)
 
     # -- messages
 
     def _watch(self, member: Member) -> None:
-        """Wait for room as long as something is still to be said to a child."""
-        if member.channel.ended or member.channel.wants_to_write is member.watched:
-            return
-        member.watched = member.channel.wants_to_write
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if member.watched else 0)
-        self._selector.modify(member.channel, events, member)
+        """Wait for room as long as something is still to be said to a child, and hear none that does not listen."""
+        if not member.channel.ended and member.channel.events != member.watched:
+            member.watched = member.channel.events
+            self._selector.modify(member.channel, member.watched, member)
 
     def _serve(self, member: Member, events: int) -> None:
         if events & selectors.EVENT_WRITE:
@@ -390,6 +372,8 @@ class Crew:
             over = hear(member, line, self._learn, self._loading.survived)
         except NonsenseError as error:
             self._kill(member, nonsense(str(error)))
+            if self._sparing.spares(member, error.of):
+                self._give_back(member.let_go())
             return
         if member.tired and member.ahead:
             self._give_back(member.tire())

@@ -7,8 +7,10 @@ back those that are left and puts tokens in their place that say to drop the tas
 """
 
 import socket
+from contextlib import suppress
 
 GO, DROP = b"g", b"x"
+_ALL = 1 << 12
 
 
 class Gate:
@@ -36,6 +38,13 @@ class Gate:
             raise BrokenPipeError(msg)
         self._put(DROP * taken)
         return taken
+
+    def bar(self) -> int:
+        """Keep a child that is to die from beginning anything more; gives how many tasks it had not begun."""
+        tokens = b""
+        with suppress(OSError):  # none is left
+            tokens = self.far.recv(_ALL, socket.MSG_DONTWAIT)
+        return tokens.count(GO)
 
     def close(self) -> None:
         """Let go of it."""

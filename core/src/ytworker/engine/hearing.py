@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ytworker.engine.attempt import Attempt
+from ytworker.engine.attempt import Attempt, OfAnotherError
+from ytworker.engine.checking import text, whole
 from ytworker.engine.children import describe
 from ytworker.engine.classify import clean
 from ytworker.engine.loading import Plugin
@@ -22,6 +23,9 @@ _OURS = ("ytworker.plugin.", "ytworker.plugins.", "ytworker.hooks")
 """What speaks of plugins in a child; a library keeps its name behind ``ytworker.plugin.``, whatever that is."""
 _ODD = re.compile(r"[^\w.:-]+")
 _MAX_NAME = 120
+_MAX_LEVEL = 2**63
+_HIGHEST = 2 * logging.CRITICAL
+_MAX_RSS = 2**63
 
 _SIGNS_OF_NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -32,7 +36,16 @@ Survived = Callable[[Plugin], None]
 
 
 class NonsenseError(Exception):
-    """A child sent what no child of ours sends; the message says what."""
+    """A child sent what no child of ours sends; the message says what.
+
+    Args:
+        what: What it did.
+        of: The name of another attempt than the one that runs, if it spoke of one.
+    """
+
+    def __init__(self, what: str, of: str | None) -> None:
+        self.of = of
+        super().__init__(what)
 
 
 def hear(member: Member, line: str, learn: Learn, survived: Survived) -> Attempt | None:
@@ -52,7 +65,7 @@ def hear(member: Member, line: str, learn: Learn, survived: Survived) -> Attempt
     except _SIGNS_OF_NONSENSE as error:
         log.debug("not understood: %.200s", line, exc_info=True)
         msg = f"sent a message that the worker does not understand ({type(error).__name__})"
-        raise NonsenseError(msg) from error
+        raise NonsenseError(msg, error.named if isinstance(error, OfAnotherError) else None) from error
     return None
 
 
@@ -98,6 +111,7 @@ def _converse(member: Member, line: str) -> Attempt | None:
     if running.store_error is not None:
         raise running.store_error
     if running.over:
+        member.done.add(running.name)
         member.go_on()
         return running
     if not is_a("leave", line):
@@ -106,16 +120,20 @@ def _converse(member: Member, line: str) -> Attempt | None:
 
 
 def _note(member: Member, message: Message, learn: Learn, survived: Survived) -> None:
-    member.rss = int(message.get("rss", member.rss))
+    member.rss = whole(message.get("rss", member.rss), 0, _MAX_RSS)
     member.tired = member.tired or message.get("tired") is True
     if "loading" in message:
         if member.loading is not None:
             survived(member.loading)
         plugin_named = message["loading"]
-        member.load(None if plugin_named is None else (PluginKind(plugin_named[0]), str(plugin_named[1])))
+        member.load(None if plugin_named is None else (PluginKind(plugin_named[0]), text(plugin_named[1])))
     plugin: dict[str, Any] | None = message.get("plugin")
     if plugin is not None:
-        learn(str(plugin["name"]), str(plugin["state"]), clean(str(plugin["reason"])))
+        name = text(plugin["name"])
+        if member.running is None or member.running.claim.task.type != name:
+            msg = f"it does not work for {name:.80}"
+            raise ValueError(msg)
+        learn(name, text(plugin["state"]), clean(text(plugin["reason"])))
 
 
 def _pass_on(message: Message, running: Attempt | None) -> None:
@@ -123,7 +141,8 @@ def _pass_on(message: Message, running: Attempt | None) -> None:
 
     No logger is made for it: they are never forgotten, and a plugin may have one for each video.
     """
-    level, name = int(message["level"]), str(message["name"])
+    level = min(max(0, whole(message["level"], -_MAX_LEVEL, _MAX_LEVEL)), _HIGHEST)  # a logger remembers each level
+    name = text(message["name"])
     if not (HOOKS if name == HOOKS.name else _plugins).isEnabledFor(level):
         return
     task = None if running is None else running.claim.task
@@ -132,5 +151,5 @@ def _pass_on(message: Message, running: Attempt | None) -> None:
         told["task_type"] = "" if task is None else task.type
         name = f"{_plugins.name}.{name}"
     name = _ODD.sub("_", name)[:_MAX_NAME]
-    text = clean(str(message["text"]))
-    _plugins.handle(_plugins.makeRecord(name, level, "", 0, "%s", (text,), None, extra=told))
+    words = clean(text(message["text"]))
+    _plugins.handle(_plugins.makeRecord(name, level, "", 0, "%s", (words,), None, extra=told))

@@ -123,12 +123,12 @@ class CrewWorker(BaseWorker):
         """
         if not ended and not want:
             return []
-        endings = [self.ending_of(each.claim, each.result) for each in ended]
         types = self.types() if want else ()
         request = None
         if types:
             request = ClaimRequest(worker_id=self.id, strategy=self.strategy, types=types, limit=want)
         try:
+            endings = [self.ending_of(each.claim, each.result) for each in ended]
             settled = self._deps.queue.settle([ending for ending, _ in endings], request)
         except REFUSALS:  # of one; the others must not suffer from it
             if not ended:

@@ -1,8 +1,10 @@
 """What a worker knows of one child, and what it concludes from that."""
 
+import selectors
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ytworker.engine.attempt import Attempt
@@ -67,8 +69,9 @@ class Member:
         tired: Whether it begins nothing any more, since what its tasks have left behind would harm others.
         killed: Whether it is to die; what it says does not count any more.
         verdict: Why it is to die, if it is its own fault.
-        watched: Whether somebody waits for room to say something to it.
+        watched: For which events of its channel somebody waits.
         loading: The plugin that it imports, or None.
+        done: The names of the attempts that it has brought to an end.
     """
 
     def __init__(self, pid: int, channel: Channel, gate: Gate, limits: Limits) -> None:
@@ -80,8 +83,9 @@ class Member:
         self.tired = False
         self.killed = False
         self.verdict: ErrorInfo | None = None
-        self.watched = False
+        self.watched = selectors.EVENT_READ
         self.loading: Plugin | None = None
+        self.done: set[str] = set()
         self._gate = gate
         self._limits = limits
         self._handed = 0
@@ -105,7 +109,7 @@ class Member:
         self.ahead.extend(attempts)
         if self.running is None:
             self._begin_next()
-        self.channel.send(*(encode(task_message(attempt.claim)) for attempt in attempts))
+        self.channel.hand(*(encode(task_message(attempt.claim)) for attempt in attempts))
 
     def go_on(self) -> None:
         """Turn to the next task, if there is one: the child begins it by itself."""
@@ -127,9 +131,14 @@ class Member:
     def tire(self) -> list[Attempt]:
         """Give the attempts that it has not begun, of a child that says that it begins none any more."""
         held = list(self.ahead)
-        self.take_back()
+        with suppress(OSError):
+            self.take_back()
         self.ahead.clear()
         return held
+
+    def bar(self) -> bool:
+        """Keep one that is to die from beginning anything more; tells whether it had begun what it is held to run."""
+        return self._gate.bar() <= len(self.ahead)
 
     def let_go(self) -> list[Attempt]:
         """Give all its attempts, of a child that is no more."""

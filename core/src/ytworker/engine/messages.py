@@ -1,12 +1,16 @@
 """The messages between a worker and the process that runs a plugin: JSON objects, one a line.
 
 To the child go ``task`` and the replies; from the child come ``need``, ``items``, ``checkpoint``, ``acquire``,
-``reserve``, ``left``, ``exhaust``, ``enqueue``, ``suspect`` and ``poll``, and at the end exactly one of ``done``,
-``failed`` and ``deferred``. With ``items`` come ``doubts``: why single ones of them, by their place, are to be kept
-apart. Any message may bring along how far the scrape is: ``progress`` with ``done``, ``total`` and ``note``. Each is
-answered by one object; ``{"stop": reason}`` in an answer ends the scrape, ``{"error": …}`` raises in it, and so does
-``{"type": …, "problems": […]}``, which tells what is wrong with the parameters of a follow-up task. Only ``leave``, the
-end of a request, gets no answer: nobody has to wait for that.
+``hesitate``, ``reserve``, ``left``, ``exhaust``, ``enqueue``, ``suspect`` and ``poll``, and at the end exactly one of
+``done``, ``failed`` and ``deferred``. Each says right after its kind which attempt it is ``of``, as the ``task`` did:
+nothing may come any more of one that had its last words, least of all for the next one. What else they hold is looked
+at in :mod:`ytworker.engine.checking`.
+
+With ``items`` come ``doubts``: why single ones of them, by their place, are to be kept apart. Any message may bring
+along how far the scrape is: ``progress`` with ``done``, ``total`` and ``note``. Each is answered by one object;
+``{"stop": reason}`` in an answer ends the scrape, ``{"error": …}`` raises in it, and so does ``{"type": …,
+"problems": […]}``, which tells what is wrong with the parameters of a follow-up task. Only ``leave``, the end of a
+request, gets no answer: nobody has to wait for that.
 
 A child that is a process of its own is greeted with one ``hello``. It may be handed its next tasks before the last
 words of the one before, and begins them when its gate lets it (:mod:`ytworker.engine.gate`); last words get no answer
@@ -16,7 +20,7 @@ waiting for an answer.
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NoReturn
 
 from ytworker.model import Claim, ErrorClass, ErrorInfo, Task, TaskStatus
 from ytworker.redaction import redact, source_name
@@ -38,13 +42,36 @@ def encode(message: Message) -> str:
     return json.dumps(message, allow_nan=False, separators=(",", ":"))
 
 
+def encode_about(attempt: str, message: Message) -> str:
+    """Write a message of a child about the attempt of this name; see :func:`encode`."""
+    return encode({"kind": message["kind"], "of": attempt, **message})
+
+
 def decode(line: str) -> Message:
-    """Read a message."""
-    message = json.loads(line)
+    """Read a message.
+
+    Raises:
+        TypeError: It is no object.
+        ValueError: It is no JSON, which has no NaN and no infinity.
+    """
+    message = _decoder.decode(line)
     if not isinstance(message, dict):
         msg = f"a message is a JSON object, not {type(message).__name__}"
         raise TypeError(msg)
     return message
+
+
+def _refuse(constant: str) -> NoReturn:
+    msg = f"{constant} is no JSON"
+    raise ValueError(msg)
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse)
+
+
+def name_of(claim: Claim) -> str:
+    """Name an attempt: no other one of any task has this name."""
+    return f"{claim.task.id}-{claim.fence}"
 
 
 def task_message(claim: Claim) -> Message:
@@ -52,6 +79,7 @@ def task_message(claim: Claim) -> Message:
     task = claim.task
     return {
         "kind": "task",
+        "of": name_of(claim),
         "id": task.id,
         "type": task.type,
         "params": dict(task.params),
@@ -78,7 +106,7 @@ def task_of(message: Message) -> Task:
 
 def error_message(error: ErrorInfo) -> Message:
     """Tell the worker how a task failed."""
-    return {"kind": "failed", "error": asdict(error)}
+    return {"kind": "failed", "error": {**asdict(error), "offline": bool(error.offline)}}
 
 
 def error_of(message: Message) -> ErrorInfo:

@@ -9,7 +9,8 @@ from operator import index
 from typing import Any
 
 from ytworker.context import Cancelled, Context, Deferred
-from ytworker.engine.messages import MAX_LINE, Message, decode, encode
+from ytworker.engine.checking import MAX_COUNT
+from ytworker.engine.messages import MAX_LINE, Message, decode, encode, encode_about
 from ytworker.errors import ParametersError, PermanentError, PluginUnavailableError
 from ytworker.model import SECOND, Clock, Item, Microseconds, to_datetime
 from ytworker.pacing import Quota
@@ -28,8 +29,6 @@ OFTEN: Microseconds = SECOND // 10
 stop is given what the last answer said: nobody sees the difference, and each message wakes two processes."""
 LONGEST_SLEEP = 86_400
 """Seconds; longer than any attempt had better take."""
-MAX_COUNT = 2**53
-"""What progress can count to: beyond it JSON loses digits, and nobody counts so far."""
 
 
 def utc_now() -> Microseconds:
@@ -42,6 +41,7 @@ class MessagePort:
 
     Args:
         exchange: Sends one line to the worker and gives its answer.
+        attempt: What the attempt is called in the messages.
         sleep: Waits.
         check: Checks the parameters of a follow-up task and gives them as they are stored.
         clock: Integer UTC microseconds, for what a scrape may do more often than is worth a message.
@@ -50,8 +50,9 @@ class MessagePort:
         context: Whose port this is; its deadline moves while it waits for its turn.
     """
 
-    def __init__(self, exchange: Exchange, sleep: Sleep, check: Check, clock: Clock = utc_now) -> None:
+    def __init__(self, exchange: Exchange, attempt: str, sleep: Sleep, check: Check, clock: Clock = utc_now) -> None:
         self._exchange = exchange
+        self._attempt = attempt
         self._sleep = sleep
         self._check = check
         self._items: list[str] = []
@@ -66,7 +67,7 @@ class MessagePort:
     def ask(self, message: Message) -> Message:
         """Send a message and give the answer; the worker may end the scrape with it."""
         try:
-            line = encode(self.with_progress(message))
+            line = encode_about(self._attempt, self.with_progress(message))
         except (TypeError, ValueError, RecursionError) as error:
             msg = f"what is passed on as {message['kind']} must be JSON: {error}"
             raise TypeError(msg) from None
@@ -104,7 +105,8 @@ class MessagePort:
         if self._items:
             items, doubts = self._items, self._doubts
             self._items, self._doubts, self._bytes = [], {}, 0
-            self._say(f'{{"kind":"items","doubts":{encode(doubts)},"items":[{",".join(items)}]}}')
+            about = encode_about(self._attempt, {"kind": "items", "doubts": doubts})
+            self._say(f'{about[:-1]},"items":[{",".join(items)}]}}')
 
     def progress(self, done: int, total: int | None, note: str | None) -> None:
         """See :class:`ytworker.context.Port`."""
@@ -145,7 +147,7 @@ class MessagePort:
 
     def leave(self, source: str) -> None:
         """See :class:`ytworker.context.Port`."""
-        self._exchange(encode({"kind": "leave", "source": source_name(source)}))
+        self._exchange(encode_about(self._attempt, {"kind": "leave", "source": source_name(source)}))
 
     def hesitate(self, source: str) -> None:
         """See :class:`ytworker.context.Port`."""

@@ -9,7 +9,7 @@ from typing import Any
 from ytworker.context import Cancelled, Context, Deferred
 from ytworker.engine.classify import ErrorClassifier
 from ytworker.engine.driving import as_item, drive
-from ytworker.engine.messages import Message, decode, encode, error_message, task_of
+from ytworker.engine.messages import Message, decode, encode_about, error_message, task_of
 from ytworker.engine.port import Exchange, MessagePort, Sleep, utc_now
 from ytworker.errors import PluginUnavailableError
 from ytworker.model import SECOND, Clock, ErrorClass, ErrorInfo, Task, to_datetime, to_microseconds
@@ -46,7 +46,8 @@ class TaskRunner:
     def do(self, message: Message, exchange: Exchange) -> str:
         """Do the task that a ``task`` message names and give the last words, which are still to be sent."""
         task = task_of(message)
-        return self._last_words(task, message, MessagePort(exchange, self._sleep, self._checked, self._clock))
+        port = MessagePort(exchange, message["of"], self._sleep, self._checked, self._clock)
+        return self._last_words(task, message, port)
 
     def _checked(self, task_type: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Check what a follow-up task is to be given: here, because the worker never imports a plugin."""
@@ -59,12 +60,13 @@ class TaskRunner:
     def _last_words(self, task: Task, message: Message, port: MessagePort) -> str:
         """Write the last message; a failure that cannot be told is told as a bug, or the task would never end."""
         try:
-            return encode(port.with_progress(self._outcome(task, message, port)))
+            return encode_about(message["of"], port.with_progress(self._outcome(task, message, port)))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin's exception may do anything when it is looked at
             text = f"its failure could not be described ({type(error).__name__}); report this to the plugin's authors"
-            return encode(error_message(ErrorInfo(error_class=ErrorClass.BUG, type="unknown", message=text)))
+            failure = ErrorInfo(error_class=ErrorClass.BUG, type="unknown", message=text)
+            return encode_about(message["of"], error_message(failure))
 
     def _outcome(self, task: Task, message: Message, port: MessagePort) -> Message:
         self._registry.warned.clear()

@@ -76,7 +76,16 @@ class WorkerDeps:
     foreground: bool = False
 
 
-REFUSALS = (UnstorableError, PayloadError, ValueError, TypeError, RecursionError)
+REFUSALS = (
+    UnstorableError,
+    PayloadError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 """A store refuses what it was given, and always will; other endings in the same transaction are innocent."""
 
 
@@ -164,8 +173,8 @@ class BaseWorker(ABC):
 
         A result that no store can keep ends its task as a bug.
         """
-        ending, decision = self.ending_of(claim, result)
         try:
+            ending, decision = self.ending_of(claim, result)
             stale = self._deps.queue.settle([ending]).stale
         except REFUSALS as error:
             result = refused(result, error)

@@ -337,6 +337,8 @@ def _is_unstorable(error: Exception) -> bool:
     """Tell whether the values are to blame and not the file; a trigger that refuses speaks of the file."""
     if isinstance(error, sqlite3.IntegrityError):
         return error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_TRIGGER
+    if isinstance(error, sqlite3.InterfaceError | sqlite3.ProgrammingError):  # which one, differs from Python to Python
+        return "binding parameter" in str(error)  # else it is how the connection is used
     return isinstance(error, _UNSTORABLE)
 
 
