@@ -237,3 +237,51 @@ def test_a_task_that_was_done_before_the_second_signal_is_not_said_to_be_given_b
     assert done.code == 0, done.err
     assert "given back to the queue" not in done.err.replace("once more gives it back", "")
     assert one_task(program) == ("completed", 1)
+
+
+def test_d1_an_idle_worker_leaves_also_while_the_queue_is_locked(
+    program: Program, zoo: Zoo, until: Until, store: sqlite3.Connection
+) -> None:
+    zoo.worker("demo", ONE_ITEM)
+    program("enqueue", "demo")
+    process = program.start("run")
+    try:
+        until(lambda: one_task(program)[0] == "completed")
+        store.execute("BEGIN IMMEDIATE")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)  # the lock is there until it has left
+        store.execute("ROLLBACK")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_terminal_that_goes_away_costs_no_task(program: Program, zoo: Zoo, until: Until, home: Path) -> None:
+    started = "import os, pathlib\npathlib.Path(os.environ['HOME'], 'started').touch()\n"
+    body = f"{started}while not pathlib.Path(os.environ['HOME'], 'go').exists(): context.sleep(0.01)\n{ONE_ITEM}"
+    zoo.worker("demo", body)
+    program("enqueue", "demo")
+    process = program.start("--log-format", "console", "run")
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        until((home / "started").exists)
+        process.stdout.close()
+        process.stderr.close()
+        process.send_signal(signal.SIGHUP)
+        (home / "go").touch()
+        process.wait(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    (task,) = json.loads(program("tasks", "list", "--json").out)
+    assert (task["state"], task["attempt"]) == ("completed", 1)
+
+
+def test_the_last_error_of_a_worker_is_a_record_where_its_log_is_json(program: Program, zoo: Zoo) -> None:
+    zoo.worker("demo", ONE_ITEM)
+    done = program.apart("--log-format", "json", "run", "--type", "nothing")
+    assert done.code == 2
+    (line,) = [json.loads(line) for line in done.err.splitlines()]
+    assert line["level"] == "error"
+    assert "nothing" in line["message"]

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ytworker.engine.child import EX_FORKED, Wire
 from ytworker.engine.loop import CrewWorker
 from ytworker.engine.member import Ended
 from ytworker.engine.messages import encode, encode_about, is_a
+from ytworker.engine.suspects import Suspects
 from ytworker.engine.worker import BaseWorker, WorkerDeps
 from ytworker.errors import UnstorableError
 from ytworker.model import ErrorClass, ErrorInfo, Item, NewTask, TaskResult
@@ -291,7 +293,8 @@ def test_p3_a_result_of_which_no_ending_can_be_made_costs_only_its_task(queue: S
     ]
     queue.enqueue([NewTask(type="demo", params={}, max_attempts=1) for _ in results])
     nothing: Any = None
-    worker = CrewWorker(WorkerDeps(queue=queue, types=lambda: ["demo"], clock=clock), nothing, nothing)
+    crew: Any = SimpleNamespace(suspects=Suspects())
+    worker = CrewWorker(WorkerDeps(queue=queue, types=lambda: ["demo"], clock=clock), nothing, crew)
     BaseWorker.__enter__(worker)
     try:
         claims = worker.settle([], len(results))

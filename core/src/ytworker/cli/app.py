@@ -164,6 +164,7 @@ def _tell_traceback(kind: type[BaseException], error: BaseException, trace: Trac
 def _exit_code(error: Exception) -> int:
     """Tell an error of ours; another one passes, with its traceback for whoever mends it."""
     from ytworker import errors  # noqa: PLC0415 - brings pydantic, which --help does not need
+    from ytworker.cli.exits import exit_code  # noqa: PLC0415
     from ytworker.cli.output import complain  # noqa: PLC0415
 
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EIO}:
@@ -179,10 +180,4 @@ def _exit_code(error: Exception) -> int:
         complain(f"{error.task_type}:", *error.problems)
     else:
         complain(str(error))
-    usage = (
-        errors.ParametersError,
-        errors.PluginUnavailableError,
-        errors.PluginsRefusedError,
-        errors.SettingsError,
-    )
-    return 2 if isinstance(error, usage) else 1
+    return exit_code(error)

@@ -33,6 +33,8 @@ PARTING_WORDS_SECONDS = 1.0
 """How long the last words may take."""
 LEAVE_SECONDS = 5.0
 """How long the second signal leaves the worker to write down what has ended and to give back the rest."""
+HURRY_SECONDS = 10.0
+"""How long it waits for a queue that is locked, each time, from the first signal on."""
 
 
 class _Drain:
@@ -40,11 +42,13 @@ class _Drain:
 
     Args:
         tell: How to say so.
+        hurry: Told how long the queue may be waited for from the first signal on.
         inline: Whether tasks run in this process.
     """
 
-    def __init__(self, tell: Callable[[str], None], *, inline: bool) -> None:
+    def __init__(self, tell: Callable[[str], None], hurry: Callable[[float], None], *, inline: bool) -> None:
         self._tell = tell
+        self._hurry = hurry
         self._inline = inline
         self._alarm: Any = None
         self.stopping = False
@@ -54,6 +58,7 @@ class _Drain:
         """Take a signal."""
         if not self.stopping:
             self.stopping = True
+            self._hurry(HURRY_SECONDS)
             self._say("stopping after the current task; once more gives it back to the queue at once")
             return
         if not self.releasing and hasattr(signal, "setitimer"):
@@ -68,7 +73,7 @@ class _Drain:
         with suppress(OSError, ValueError):  # it is closed, then
             if not select.select([], [2], [], 0)[1]:
                 return
-        self._tell(text)
+            self._tell(text)
 
     def over(self) -> None:
         """Let the second signal have no more consequences."""
@@ -95,8 +100,8 @@ class _Drain:
 
 
 @contextmanager
-def _draining(tell: Callable[[str], None], *, inline: bool) -> Iterator[_Drain]:
-    drain = _Drain(tell, inline=inline)
+def _draining(tell: Callable[[str], None], hurry: Callable[[float], None], *, inline: bool) -> Iterator[_Drain]:
+    drain = _Drain(tell, hurry, inline=inline)
     # What was to be ignored from the start stays so, as SIGHUP under nohup; but shells do that to SIGINT of any job.
     heard = [each for each in _SIGNALS if each == signal.SIGINT or signal.getsignal(each) is not signal.SIG_IGN]
     before = {number: signal.signal(number, drain.on_signal) for number in heard}
@@ -113,6 +118,23 @@ def _log(text: str) -> None:
     from ytworker.logs import LogEvent, event  # noqa: PLC0415 - see `_fork_server`
 
     log.info("%s", text, extra=event(LogEvent.WORKER_MESSAGE))
+
+
+@contextmanager
+def _errors_as_records(wanted: bool) -> Iterator[None]:
+    """Tell an error that ends the worker as a line of the log, too, where that is read by a machine."""
+    from ytworker.errors import YtworkerError  # noqa: PLC0415 - see `_fork_server`
+
+    try:
+        yield
+    except YtworkerError as error:
+        if not wanted:
+            raise
+        from ytworker.cli.exits import exit_code  # noqa: PLC0415
+        from ytworker.logs import LogEvent, event  # noqa: PLC0415
+
+        log.error("%s", error, extra=event(LogEvent.WORKER_MESSAGE))  # noqa: TRY400 - a sentence, and no traceback
+        raise typer.Exit(exit_code(error)) from None
 
 
 @contextmanager
@@ -204,8 +226,13 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
         from ytworker.engine.parting import Parting  # noqa: PLC0415 - see `_fork_server`
 
         order = _order(state, strategy, aging)
-        tell = _log if state.log_as_worker() else note
-        with state.service() as service, _draining(tell, inline=inline) as drain:
+        records = state.log_as_worker()
+        tell = _log if records else note
+        with (
+            _errors_as_records(records),
+            state.service() as service,
+            _draining(tell, service.hurry, inline=inline) as drain,
+        ):
             _tell_what_is_missing(service, types or (), tell)
             done, left = None, Parting()
             with suppress(KeyboardInterrupt):  # `left` knows what became of the task
