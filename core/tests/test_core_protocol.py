@@ -236,6 +236,18 @@ def test_p3_a_line_that_a_plugin_writes_itself_ends_its_own_attempts_only(
     assert Path(os.environ["HOME"], "bad").read_text() == "xx"
 
 
+@pytest.mark.parametrize("word", ["unavailable", "store"])
+@pytest.mark.usefixtures("impatient")
+def test_p3_nobody_runs_uncounted_by_his_own_word(program: Program, zoo: Zoo, word: str) -> None:
+    line = line_of("failed", error={**ERROR, "error_class": word})
+    zoo.worker("bad", f"ran('bad')\n{OF}\n{line}\nos._exit(0)", imported=RAW)
+    program("enqueue", "bad", "--max-attempts", "2")
+    work(program)
+    (bad,) = listed(program)
+    assert (bad["state"], bad["attempt"], bad["error_class"]) == ("dead", 2, "bug")
+    assert Path(os.environ["HOME"], "bad").read_text() in {"x", "xx"}  # a child may end with the next one in its hands
+
+
 def test_p3_forged_last_words_are_not_taken_for_those_of_the_next_task(program: Program, zoo: Zoo) -> None:
     """The worker turns to the next task, which the child has not begun when it says more of the one before."""
     zoo.worker("bad", f"{OF}\n{line_of('done')}\ntime.sleep(0.3)\nreturn []", imported=RAW)

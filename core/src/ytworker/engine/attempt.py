@@ -323,11 +323,18 @@ class Attempt:
         )
 
     def _failed(self, message: Message) -> Message:
-        error = error_of(message)
+        error = self._believable(error_of(message))
         apart: tuple[Doubted, ...] = ()  # other failures leave nothing behind
         if error.error_class is ErrorClass.SUSPECT:
             apart = (*(Doubted(item, error.message) for item in self._items), *self._apart)
         return self._end(TaskResult(success=False, error=error, earlier=self._stored, apart=apart))
+
+    def _believable(self, error: ErrorInfo) -> ErrorInfo:
+        """Doubt what a child cannot know: a task that goes back uncounted by its plugin's word would run for ever."""
+        usable = self._deps.is_usable(self._claim.task.type)
+        if error.error_class is ErrorClass.STORE or (error.error_class is ErrorClass.UNAVAILABLE and usable):
+            return replace(error, error_class=ErrorClass.BUG)
+        return error
 
     def _deferred(self, message: Message) -> Message:
         if message["until"] is None and self.seconds_left <= 0:

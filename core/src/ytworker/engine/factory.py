@@ -18,6 +18,7 @@ from ytworker.engine.sharing import AttemptDeps, Checker, Observer, Sections, di
 from ytworker.engine.worker import PluginWorker, WorkerDeps
 from ytworker.model import Clock
 from ytworker.pacing import Pace
+from ytworker.plugins.discovery import USABLE
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.queue import ClaimingStrategy, LIFOStrategy, TaskQueue
 
@@ -144,5 +145,6 @@ class WorkerFactory:
             beat=lambda _seconds: None,
             check=self.check,
             version_of=self._version_of,
+            is_usable=lambda name: self.registry.info(name).state in USABLE,
             max_depth=self.max_depth,
         )

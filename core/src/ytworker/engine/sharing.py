@@ -58,6 +58,7 @@ class AttemptDeps:
         draining: Tells whether the worker only waits for what it has begun: whoever would have to wait goes back.
         patient: Whether to wait for a turn that is far off; the worker has nothing else to do.
         version_of: Gives the version of the plugin that answers a type, if it is known.
+        is_usable: Tells whether the plugin that answers a type can be used, as far as is known here.
         max_depth: How many tasks may follow each other, each enqueued by the one before.
     """
 
@@ -74,4 +75,5 @@ class AttemptDeps:
     draining: Callable[[], bool] = field(default=lambda: False)
     patient: bool = False
     version_of: Callable[[str], str | None] = field(default=lambda _type: None)
+    is_usable: Callable[[str], bool] = field(default=lambda _type: True)
     max_depth: int = 100
