@@ -122,7 +122,7 @@ def test_a_claim_that_is_refused_is_counted_by_whoever_comes_next(
 ) -> None:
     with closing(sqlite3.connect(queue_file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr(queue._database._line, "_wait_seconds", 0.0)
+        monkeypatch.setattr(queue._database.patience, "seconds", 0.0)
         for _ in range(2):
             with pytest.raises(StoreError, match="held the queue for too long"):
                 queue.claim(worker, FIFOStrategy, ["demo"])

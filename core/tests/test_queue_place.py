@@ -141,7 +141,7 @@ def test_a_file_with_an_unwritable_line_beside_it_still_works(queue: SQLiteQueue
     other = queue.connect()
     with queue._database.write():
         waiting = other._database._line
-        waiting._wait_seconds = 0
+        waiting.patience.seconds = 0
         with pytest.raises(StoreError, match="held the queue for too long"):
             other.enqueue([NewTask(type="demo", params={})])
     assert other.enqueue([NewTask(type="demo", params={})])[0].created

@@ -37,9 +37,14 @@ def emit_json(value: Any) -> None:
     emit(as_json(value, indent=2))
 
 
+def sentence(text: str) -> str:
+    """Give a text as the line that stderr may show."""
+    return printable(redact(without_controls(text))) + "\n"
+
+
 def note(text: str) -> None:
     """Tell something on stderr."""
-    sys.stderr.write(printable(redact(without_controls(text))) + "\n")
+    sys.stderr.write(sentence(text))
 
 
 def complain(headline: str, *problems: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ytworker.cli.lazy import make_app
-from ytworker.cli.output import counted, note
+from ytworker.cli.output import counted, note, sentence
 from ytworker.cli.pace import PaceOption
 from ytworker.cli.state import State
 
@@ -41,13 +41,13 @@ class _Drain:
     """Set by the first signal; the second one gives back what is being done: by killing children, or an interrupt.
 
     Args:
-        tell: How to say so.
+        line: Gives a text as the line that says it.
         hurry: Told how long the queue may be waited for from the first signal on.
         inline: Whether tasks run in this process.
     """
 
-    def __init__(self, tell: Callable[[str], None], hurry: Callable[[float], None], *, inline: bool) -> None:
-        self._tell = tell
+    def __init__(self, line: Callable[[str], str], hurry: Callable[[float], None], *, inline: bool) -> None:
+        self._line = line
         self._hurry = hurry
         self._inline = inline
         self._alarm: Any = None
@@ -69,11 +69,13 @@ class _Drain:
             raise KeyboardInterrupt
 
     def _say(self, text: str) -> None:
-        """Say something, unless nobody listens: a full pipe would keep us from all that the signal is for."""
+        """Say something, unless nobody listens: a full pipe would keep us from all that the signal is for.
+
+        Past Python's streams, which the signal may have interrupted in the middle of a line.
+        """
         with suppress(OSError, ValueError):  # it is closed, then
-            if not select.select([], [2], [], 0)[1]:
-                return
-            self._tell(text)
+            if select.select([], [2], [], 0)[1]:
+                os.write(2, self._line(text).encode())
 
     def over(self) -> None:
         """Let the second signal have no more consequences."""
@@ -100,8 +102,8 @@ class _Drain:
 
 
 @contextmanager
-def _draining(tell: Callable[[str], None], hurry: Callable[[float], None], *, inline: bool) -> Iterator[_Drain]:
-    drain = _Drain(tell, hurry, inline=inline)
+def _draining(line: Callable[[str], str], hurry: Callable[[float], None], *, inline: bool) -> Iterator[_Drain]:
+    drain = _Drain(line, hurry, inline=inline)
     # What was to be ignored from the start stays so, as SIGHUP under nohup; but shells do that to SIGINT of any job.
     heard = [each for each in _SIGNALS if each == signal.SIGINT or signal.getsignal(each) is not signal.SIG_IGN]
     before = {number: signal.signal(number, drain.on_signal) for number in heard}
@@ -118,6 +120,14 @@ def _log(text: str) -> None:
     from ytworker.logs import LogEvent, event  # noqa: PLC0415 - see `_fork_server`
 
     log.info("%s", text, extra=event(LogEvent.WORKER_MESSAGE))
+
+
+def _record(text: str) -> str:
+    """Give a text as the line that :func:`_log` makes of it."""
+    from ytworker.logs import JSONFormatter, LogEvent, event  # noqa: PLC0415 - see `_fork_server`
+
+    told = event(LogEvent.WORKER_MESSAGE)
+    return JSONFormatter().format(log.makeRecord(log.name, logging.INFO, "", 0, text, (), None, extra=told)) + "\n"
 
 
 @contextmanager
@@ -231,7 +241,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
         with (
             _errors_as_records(records),
             state.service() as service,
-            _draining(tell, service.hurry, inline=inline) as drain,
+            _draining(_record if records else sentence, service.hurry, inline=inline) as drain,
         ):
             _tell_what_is_missing(service, types or (), tell)
             done, left = None, Parting()
