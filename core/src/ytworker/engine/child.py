@@ -150,7 +150,6 @@ class Child:
     def work(self) -> None:
         """Do tasks until there are no more; then close the plugins."""
         for line in self._wire.tasks():
-            self._ears.mend()
             message = decode(line)
             words = self._do(message)
             self._wire.leave_forked()
@@ -159,6 +158,7 @@ class Child:
             self._wire.end(*([encode({"kind": "state", **state})] if state else []), words)
             if "tired" in state:
                 break
+            self._ears.mend()  # now, and not when somebody waits for the next one
         self._runner.close()
         self._ears.end()
 
