@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
+
 from ytworker.service import Service
 
 PROGRAM = Path(sys.executable).with_name("ytworker")
@@ -196,3 +198,12 @@ def quiet_log() -> None:
 
 def _stream() -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
+
+
+def hear(process: subprocess.Popen[bytes], words: bytes) -> None:
+    """Wait until it says this."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return
+    pytest.fail("it ended before it said so")

@@ -219,6 +219,21 @@ def test_q1_what_leaves_its_group_is_found_and_killed(
     assert found["demo"]["state"] == ("completed" if end == "return []" else "dead")
 
 
+def killed_beside_a_good_one(program: Program, zoo: Zoo, reap: Any, body: str) -> str:
+    """Do a task of this body beside a good one; it must die for what it used, with all its processes. Gives why."""
+    zoo.worker("demo", NOTE_PID + body)
+    zoo.worker("good")
+    program("enqueue", "demo", "--max-attempts", "1")
+    program("enqueue", "good")
+    done = work(program)
+    assert done.code == 0, done.err
+    reap()
+    found = tasks(program)
+    assert found["good"]["state"] == "completed"
+    assert (found["demo"]["state"], found["demo"]["error_class"]) == ("dead", "resource")
+    return str(found["demo"]["error"])
+
+
 MULTIPLYING = {
     "children": (
         "import subprocess, time\nfor n in range(20):\n    p = subprocess.Popen(['sleep', '600'])\n"
@@ -240,17 +255,7 @@ def test_q1_a_scrape_that_starts_very_many_processes_is_ended_with_all_of_them(
     program: Program, zoo: Zoo, settings: Any, reap: Any, body: str
 ) -> None:
     settings("max_processes = 8")
-    zoo.worker("demo", NOTE_PID + NOTE + body)
-    zoo.worker("good")
-    program("enqueue", "demo", "--max-attempts", "1")
-    program("enqueue", "good")
-    done = work(program)
-    assert done.code == 0, done.err
-    reap()
-    found = tasks(program)
-    assert found["good"]["state"] == "completed"
-    assert (found["demo"]["state"], found["demo"]["error_class"]) == ("dead", "resource")
-    assert "more than 8 processes" in found["demo"]["error"]
+    assert "more than 8 processes" in killed_beside_a_good_one(program, zoo, reap, NOTE + body)
 
 
 @LINUX
@@ -358,17 +363,9 @@ def test_q1_memory_that_no_allocation_counts_ends_a_scrape_as_well(
 ) -> None:
     settings("memory_mb = 200")
     touch = "for place in range(0, len(data), 4096): data[place] = 1\n"
-    zoo.worker("demo", f"{NOTE_PID}import time\n{body}\n{touch}for n in range(300): context.sleep(0.1)\nreturn []")
-    zoo.worker("good")
-    program("enqueue", "demo", "--max-attempts", "1")
-    program("enqueue", "good")
-    done = work(program)
-    assert done.code == 0, done.err
-    reap()
-    found = tasks(program)
-    assert found["good"]["state"] == "completed"
-    assert (found["demo"]["state"], found["demo"]["error_class"]) == ("dead", "resource")
-    assert "MB of memory, more than the 200 MB that memory_mb allows" in found["demo"]["error"]
+    body = f"import time\n{body}\n{touch}for n in range(300): context.sleep(0.1)\nreturn []"
+    why = killed_beside_a_good_one(program, zoo, reap, body)
+    assert "MB of memory, more than the 200 MB that memory_mb allows" in why
 
 
 @LINUX

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from plugin_helpers import ONE_ITEM, Program, Until, Zoo, lives
+from plugin_helpers import ONE_ITEM, Program, Until, Zoo, hear, lives
 from ytworker.engine.worker import BaseWorker
 
 pytest_plugins = ["plugin_fixtures"]
@@ -101,15 +101,6 @@ def store(home: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(folder / "queue.db", isolation_level=None, timeout=30)
     yield connection
     connection.close()
-
-
-def hear(process: subprocess.Popen[bytes], words: bytes) -> None:
-    """Wait until it says this."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        if words in line:
-            return
-    pytest.fail("it ended before it said so")
 
 
 def one_task(program: Program) -> tuple[str, int]:

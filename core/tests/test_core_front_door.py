@@ -51,3 +51,12 @@ def test_every_error_is_exported_but_those_of_the_queue() -> None:
     trees = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     queue = {name for name in trees if issubclass(getattr(errors, name), errors.QueueError)}
     assert trees - queue <= set(ytworker.__all__)
+
+
+@pytest.mark.parametrize("module", ["ytworker.service", "ytworker.cli.run", "ytworker.cli.scrape", "ytworker.testing"])
+def test_nothing_on_the_way_to_an_inline_worker_is_only_for_unix(module: str) -> None:
+    """On Windows there are no children; the rest works there, with a queue on a server."""
+    missing = ("resource", "fcntl", "pwd", "grp", "termios")
+    code = f"import sys\nsys.modules.update(dict.fromkeys({missing!r}))\nimport {module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from plugin_helpers import PROGRAM, Done, Program, Until, Zoo
+from plugin_helpers import PROGRAM, Done, Program, Until, Zoo, hear
 from ytworker.engine.children import ForkServer
 from ytworker.engine.gate import Gate
 from ytworker.engine.suspects import ALONE_SECONDS, Suspects
@@ -120,9 +120,7 @@ def test_a_signal_ends_the_wait_for_a_child(
     program("enqueue", "demo")
     process = program.start("run")
     try:
-        assert process.stderr is not None
-        while b"no child process can be started" not in process.stderr.readline():
-            pass
+        hear(process, b"no child process can be started")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     finally:
@@ -165,9 +163,7 @@ def test_a_worker_out_of_descriptors_goes_on_when_there_are_some_again(
         free = next(number for number in range(4096) if number not in before)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (free + 1, most))  # one is not enough for a pair
         program("enqueue", "demo", "--max-attempts", "1")
-        assert process.stderr is not None
-        while b"no child process can be started: Too many open files" not in process.stderr.readline():
-            pass
+        hear(process, b"no child process can be started: Too many open files")
         assert sorted(int(file.name) for file in open_ones.iterdir()) == before
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (most, most))
         until(lambda: all_tasks(program) == [("demo", "completed", 1)])

@@ -13,10 +13,11 @@ import pytest
 from plugin_helpers import Done, Program, Zoo
 from ytworker import TaskStatus
 from ytworker.engine.channel import MOST_UNREAD, Channel
-from ytworker.engine.child import EX_FORKED, Wire
+from ytworker.engine.child import Wire
 from ytworker.engine.loop import CrewWorker
 from ytworker.engine.member import Ended
 from ytworker.engine.messages import encode, encode_about, is_a
+from ytworker.engine.port import EX_FORKED
 from ytworker.engine.suspects import Suspects
 from ytworker.engine.worker import BaseWorker, WorkerDeps
 from ytworker.errors import UnstorableError

@@ -14,6 +14,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 Microseconds = int
 Clock = Callable[[], Microseconds]
+MAX_COUNT = 2**53
+"""What is counted goes so far at the most: beyond it JSON loses digits, and nobody counts so far."""
 SECOND: Microseconds = 1_000_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

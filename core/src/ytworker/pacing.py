@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from ytworker.model import SECOND, Claim, Microseconds, SourceState, to_datetime, to_microseconds
+from ytworker.model import MAX_COUNT, SECOND, Claim, Microseconds, SourceState, to_datetime, to_microseconds
 
 HOUR: Microseconds = 3600 * SECOND
 PLACE_SECONDS = 0.25
 """How soon whoever found no place in flight looks for one again."""
-MAX_UNITS = 2**53
-"""What is counted goes to so many at the most: beyond it JSON loses digits, and nobody counts so far."""
 STEP_BACK: Microseconds = SECOND
 """A clock that is behind by less has been read by two processes; by more, it was set back."""
 
@@ -126,8 +124,8 @@ class Quota:
     zone: str
 
     def __post_init__(self) -> None:
-        if not 0 <= self.limit <= MAX_UNITS:
-            msg = f"a quota has 0 to {MAX_UNITS} units a day, not {self.limit}; look at the limit of {self.bucket!r}"
+        if not 0 <= self.limit <= MAX_COUNT:
+            msg = f"a quota has 0 to {MAX_COUNT} units a day, not {self.limit}; look at the limit of {self.bucket!r}"
             raise ValueError(msg)
         try:
             ZoneInfo(self.zone)

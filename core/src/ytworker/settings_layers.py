@@ -13,6 +13,8 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 from ytworker.errors import SettingsError
 from ytworker.settings_sections import PREFIX
 
+_TABLES = tuple(f"{PREFIX}{name}__" for name in ("PLUGINS", "RETRY"))
+
 
 @dataclass(slots=True)
 class Layer:
@@ -51,9 +53,6 @@ def from_file(model: type[BaseSettings], file: Path) -> dict[str, Any]:
     except (ValueError, OSError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         msg = f"{file} cannot be read: {error}"
         raise SettingsError(msg) from None
-
-
-_TABLES = tuple(f"{PREFIX}{name}__" for name in ("PLUGINS", "RETRY"))
 
 
 def unknown_variables(model: type[BaseSettings], *others: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ import logging
 import os
 import select
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -74,7 +75,7 @@ class _Drain:
         Past Python's streams, which the signal may have interrupted in the middle of a line.
         """
         with suppress(OSError, ValueError):  # it is closed, then
-            if select.select([], [2], [], 0)[1]:
+            if sys.platform == "win32" or select.select([], [2], [], 0)[1]:  # there it selects sockets only
                 os.write(2, self._line(text).encode())
 
     def over(self) -> None:
@@ -90,7 +91,7 @@ class _Drain:
                 from ytworker.engine.children import abandon_all  # noqa: PLC0415 - see `_fork_server`
 
                 abandon_all()
-            # Should the words meet somebody who waits with the log in hand, the next alarm ends this process.
+            # Should even the words not get through, to a terminal that is stopped, the next alarm ends this process.
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_REAL, PARTING_WORDS_SECONDS)
             self._say(

@@ -33,8 +33,6 @@ MAX_CHECKPOINT_BYTES = 1 << 20
 MAX_FOLLOW_UPS = 1_000
 _PROGRESS_INTERVAL: Microseconds = SECOND
 _HOLDS_INTERVAL: Microseconds = SECOND
-LONGEST_REST = 86_400.0
-"""Seconds; a plugin may want to sleep for a number that no clock can hold."""
 
 
 class OfAnotherError(ValueError):
@@ -257,7 +255,7 @@ class Attempt:
         return {**answer, "left": self.seconds_left}
 
     def _rest(self, seconds: float) -> None:
-        self._rests_until = self._deps.steady() + round(min(seconds, LONGEST_REST) * SECOND)
+        self._rests_until = self._deps.steady() + round(seconds * SECOND)
 
     def _enqueue(self, message: Message) -> Message:
         json.dumps([message["params"], message["options"]], allow_nan=False)  # 1e999 is JSON, and no number

@@ -11,10 +11,10 @@ from math import isfinite
 from typing import Any
 
 from ytworker.engine.messages import Message
-from ytworker.model import ErrorClass, to_microseconds
+from ytworker.model import MAX_COUNT, ErrorClass, to_microseconds
 
-MAX_COUNT = 2**53
-"""What progress can count to: beyond it JSON loses digits, and nobody counts so far."""
+LONGEST_SLEEP = 86_400
+"""Seconds that a scrape may sleep at a time; longer than any attempt had better take."""
 MAX_NAME = 1_000
 """Characters of a name: of a source, a section, a task type, an exception."""
 MAX_NAMES = 100
@@ -166,7 +166,7 @@ _FIELDS: Mapping[str, Mapping[str, Check]] = {
     "deferred": {"until": _or_none(_is_moment), "reason": _is_text},
 }
 _OPTIONAL: Mapping[str, Check] = {
-    "sleep": _is_number,
+    "sleep": lambda value: _is_number(value) and 0 <= value <= LONGEST_SLEEP,
     "doubts": lambda value: type(value) is dict and all(map(_is_text, value.values())),
     "problems": _list_of(_is_text, _MAX_LIST),
     "progress": _exactly({"done": _is_count, "total": _or_none(_is_count), "note": _or_none(_is_text)}),

@@ -16,16 +16,14 @@ import packaging.requirements  # noqa: F401 - each child needs it to judge plugi
 from ytworker.engine import memory
 from ytworker.engine.gate import may_begin
 from ytworker.engine.messages import Message, decode, encode, encode_about, error_message, is_a
+from ytworker.engine.open_files import OpenFiles
 from ytworker.engine.overhearing import Overhearing
-from ytworker.engine.port import FORKED, Exchange
+from ytworker.engine.port import EX_FORKED, FORKED, Exchange
 from ytworker.engine.runner import TaskRunner
 from ytworker.model import ErrorClass, ErrorInfo
 from ytworker.plugins.discovery import USABLE, PluginInfo, PluginKind, PluginState, Policy, discover
 from ytworker.plugins.registry import PluginRegistry
-from ytworker.plugins.wants import OpenFiles
 
-EX_FORKED = 70
-"""How a process ends that a plugin forked and that came back out of its scrape; an internal error, says BSD."""
 GROWN = 1.05
 """How much larger than ever is worth a word to the worker; to look closely takes longer than a short task."""
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from typing import Protocol, TextIO
 
-from ytworker.engine.forkserver import CRASHED
 from ytworker.engine.messages import Message, decode
-from ytworker.engine.port import FORKED, Exchange
+from ytworker.engine.port import EX_FORKED, FORKED, Exchange
 from ytworker.engine.runner import TaskRunner
 from ytworker.logs import Printed, as_text
 
@@ -48,7 +47,7 @@ class InlineExecutor:
                 self._runner.run(line, here)
         finally:
             if os.getpid() != ours:  # a process that the plugin forked must not go on as a second worker
-                os._exit(CRASHED)
+                os._exit(EX_FORKED)
 
     def close(self) -> None:
         """See :class:`Executor`."""

@@ -3,10 +3,10 @@
 ``RLIMIT_DATA`` makes a large allocation a MemoryError at once, but it counts for each process, and no shared memory.
 """
 
-import resource
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from mmap import PAGESIZE
 from pathlib import Path
 
 from ytworker.model import ErrorClass, ErrorInfo
@@ -89,5 +89,5 @@ def _pages(pid: int | str, proc: Path) -> tuple[int, int]:
     """Give the bytes of a process that are in memory, and those of them that are shared or come from a file."""
     with suppress(OSError, ValueError, IndexError), (proc / str(pid) / "statm").open("rb", buffering=0) as file:
         numbers = file.read(200).split()
-        return int(numbers[1]) * resource.getpagesize(), int(numbers[2]) * resource.getpagesize()
+        return int(numbers[1]) * PAGESIZE, int(numbers[2]) * PAGESIZE
     return 0, 0

@@ -9,10 +9,10 @@ from operator import index
 from typing import Any
 
 from ytworker.context import Cancelled, Context, Deferred
-from ytworker.engine.checking import MAX_COUNT
+from ytworker.engine.checking import LONGEST_SLEEP
 from ytworker.engine.messages import MAX_LINE, Message, decode, encode, encode_about
 from ytworker.errors import ParametersError, PermanentError, PluginUnavailableError
-from ytworker.model import SECOND, Clock, Item, Microseconds, to_datetime
+from ytworker.model import MAX_COUNT, SECOND, Clock, Item, Microseconds, to_datetime
 from ytworker.pacing import Quota
 from ytworker.redaction import redact, source_name
 
@@ -21,14 +21,14 @@ Sleep = Callable[[float], None]
 Check = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 FORKED = "the context works only in the process that it was given to; ask there, before you fork"
+EX_FORKED = 70
+"""How a process ends that a plugin forked and that came back out of its scrape; an internal error, says BSD."""
 ITEMS_AT_ONCE = 50
 BYTES_AT_ONCE = 1 << 20
 """A batch travels when it is full by either measure; the answer to it is what holds back a scrape that is too fast."""
 OFTEN: Microseconds = SECOND // 10
 """Progress that is told more often travels with the next message, and a scrape that asks more often whether it should
 stop is given what the last answer said: nobody sees the difference, and each message wakes two processes."""
-LONGEST_SLEEP = 86_400
-"""Seconds; longer than any attempt had better take."""
 
 
 def utc_now() -> Microseconds:

@@ -24,6 +24,8 @@ PAUSED_SECONDS = HOUR
 """A paused source is tried once again after so long: the cause may lie outside the settings (a captive portal)."""
 OFFLINE_SECONDS = 60.0
 """How long nobody asks, in the mean, where there was no network; an outage must not burn the attempts of a backlog."""
+OUTAGE_SECONDS = DAY
+"""How long no network may last for one task whose failures name no source; after that its attempts count."""
 
 Growth = Literal["exponential", "linear"]
 Jitter = Literal["full", "tenth", "none"]

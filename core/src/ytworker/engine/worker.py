@@ -16,7 +16,7 @@ from ytworker.engine.executor import Executor
 from ytworker.engine.lease import LeaseKeeper
 from ytworker.engine.messages import encode, task_message
 from ytworker.engine.parting import Parting
-from ytworker.engine.retry import Bury, Decision, Defer, Release, Retry, RetryStrategy
+from ytworker.engine.retry import OUTAGE_SECONDS, Bury, Decision, Defer, Release, Retry, RetryStrategy
 from ytworker.engine.sharing import AttemptDeps
 from ytworker.engine.tally import Tally
 from ytworker.engine.telling import tell_claim, tell_late, tell_result
@@ -87,10 +87,6 @@ REFUSALS = (
     ValueError,
 )
 """A store refuses what it was given, and always will; other endings in the same transaction are innocent."""
-
-
-OUTAGE: Microseconds = 86_400 * SECOND
-"""How long no network may last for one task; after that its attempts count."""
 
 
 class BaseWorker(ABC):
@@ -333,7 +329,7 @@ class BaseWorker(ABC):
         """
         if not error.offline or error.source is not None:
             return False
-        since = self._deps.clock() - OUTAGE
+        since = self._after(-OUTAGE_SECONDS)
         number = claim.task.attempt
         same = [each for each in self._deps.queue.attempts(claim.task.id) if each.number == number]
         return any(each.error.fingerprint == error.fingerprint and each.at < since for each in same)

@@ -1,7 +1,8 @@
 """What is said past our loggers: by libraries, by warnings, by failures that nobody catches, and by whoever prints.
 
-A log is only free of secrets and one record a line when nothing gets past its handlers. :func:`listen` lets everything
-that goes through :mod:`logging` end at one handler, and :class:`Printed` makes lines of what is written to a stream.
+A log is only free of secrets and one record a line when nothing gets past its handlers. :class:`Listening` lets
+everything that goes through :mod:`logging` end at one handler, and :class:`Printed` makes lines of what is written to a
+stream.
 """
 
 import io

@@ -2,12 +2,8 @@
 
 import errno
 import os
-import resource
-from dataclasses import dataclass, field
 
 _WANTS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-_PLENTY = 0.75
-"""Which share of the open files that are allowed may be in use, before a process had better end."""
 
 
 def is_for_want(error: BaseException) -> bool:
@@ -29,19 +25,3 @@ def next_descriptor() -> int | None:
         return None if error.errno in _WANTS else 0
     os.close(number)
     return number
-
-
-def _files() -> tuple[int, int]:
-    return resource.getrlimit(resource.RLIMIT_NOFILE)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenFiles:
-    """How many files this process may have open, as it was in the beginning."""
-
-    limits: tuple[int, int] = field(default_factory=_files)
-
-    def are_scarce(self) -> bool:
-        """Tell whether hardly any can be opened any more, or the limit was changed; costs some microseconds."""
-        number, soft = next_descriptor(), self.limits[0]
-        return number is None or _files() != self.limits or (soft > 0 and number > _PLENTY * soft)
