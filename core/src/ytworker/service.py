@@ -10,13 +10,13 @@ import difflib
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
+from ytworker.backends import open_queue
 from ytworker.engine import BaseWorker, TaskPoller, WorkerFactory
 from ytworker.engine.backoff import sleep_until
 from ytworker.engine.children import ForkServer
@@ -26,29 +26,25 @@ from ytworker.engine.parting import Parting
 from ytworker.engine.retention import Retention, rules
 from ytworker.engine.retry import RetryStrategy
 from ytworker.engine.sharing import Observer
-from ytworker.errors import ParametersError, PluginUnavailableError, QueueError, SettingsError
+from ytworker.errors import ParametersError, QueueError, SettingsError
 from ytworker.logs import LogEvent, event
+from ytworker.looking import Looking
 from ytworker.model import SECOND, Claim, ErrorInfo, Microseconds, NewTask, Task, TaskResult, TaskStatus
-from ytworker.plugins.discovery import USABLE, PluginKind, Policy
+from ytworker.plugins.discovery import PluginKind, Policy
 from ytworker.plugins.parameters import as_json, validate
 from ytworker.plugins.registry import PluginRegistry
 from ytworker.queue import (
     ClaimingStrategy,
     Enqueued,
     GroupCommit,
-    ItemFilter,
-    QueueCare,
     QueueHurries,
     QueueWakes,
-    TaskFilter,
     TaskQueue,
     Waker,
-    WorkerInfo,
     get_strategy,
 )
-from ytworker.settings import DEFAULT_RETRY, LoadedSettings, load_settings, sqlite_url
+from ytworker.settings import DEFAULT_RETRY, LoadedSettings, load_settings
 from ytworker.task_options import as_fields, problems_of
-from ytworker.tending import Tending
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +64,7 @@ class Scraped:
     error: ErrorInfo | None
 
 
-class Service(Tending):
+class Service(Looking):
     """A queue together with the plugins and settings that its tasks need.
 
     Args:
@@ -90,9 +86,8 @@ class Service(Tending):
         sleep: Callable[[float], None] = time.sleep,
         steady: Callable[[], Microseconds] | None = None,
     ) -> None:
-        super().__init__(queue, clock or (lambda: time.time_ns() // 1000))
+        super().__init__(queue, registry, clock or (lambda: time.time_ns() // 1000))
         self._steady = steady or clock or (lambda: time.monotonic_ns() // 1000)
-        self.registry = registry
         self.settings = settings
         self._sleep = sleep
         self._loading = threading.RLock()  # a plugin is imported once, whichever thread asks for it first
@@ -184,6 +179,13 @@ class Service(Tending):
 
     def _retry_of(self, task_type: str) -> RetryStrategy:
         return RetryStrategy(**self.settings.values.retry_for(task_type).model_dump())
+
+    def misspelt_sections(self, task_type: str) -> dict[str, str]:
+        """Give the plugin sections of the settings that look like a misspelt one of this type, with the right name."""
+        read = self.registry.sections(task_type)
+        given = [name for name in self.settings.values.plugins if name not in read]
+        guesses = {name: difflib.get_close_matches(name, read, n=1) for name in given}
+        return {name: guess[0] for name, guess in guesses.items() if guess}
 
     def misspelt_retries(self) -> dict[str, str]:
         """Give the names under ``retry`` that are no installed task type, with the nearest or ""."""
@@ -342,61 +344,6 @@ class Service(Tending):
             log.info("making ready the order %s; with many tasks this takes a while", names, extra=told)
         self.queue.offer(wanted)
 
-    # -- looking
-
-    def task(self, task_id: int) -> Task:
-        """Give one task; one whose plugin is not there says so."""
-        return self._explained(self.queue.get(task_id))
-
-    def tasks(self, which: TaskFilter | None = None) -> list[Task]:
-        """List tasks, newest first."""
-        return [self._explained(task) for task in self.queue.tasks(which or TaskFilter())]
-
-    def items(self, which: ItemFilter | None = None) -> Generator[dict[str, Any], None, None]:
-        """Give stored items as JSON objects."""
-        return self.queue.items(which or ItemFilter())
-
-    def misspelt_sections(self, task_type: str) -> dict[str, str]:
-        """Give the plugin sections of the settings that look like a misspelt one of this type, with the right name."""
-        read = self.registry.sections(task_type)
-        given = [name for name in self.settings.values.plugins if name not in read]
-        guesses = {name: difflib.get_close_matches(name, read, n=1) for name in given}
-        return {name: guess[0] for name, guess in guesses.items() if guess}
-
-    def waiting_for_plugins(self) -> dict[str, str]:
-        """Give the reason for each task type whose tasks wait because their plugin cannot be used."""
-        infos = {name: self.registry.info(name) for name in self.queue.waiting()}
-        return {name: f"{info.state}: {info.reason}" for name, info in infos.items() if info.state not in USABLE}
-
-    def living_workers(self) -> list[WorkerInfo]:
-        """List the workers whose lease has not lapsed."""
-        return [worker for worker in self.queue.workers() if worker.lease_until >= self._clock()]
-
-    def care(self) -> QueueCare:
-        """Give the queue as one that can be checked, backed up, restored and vacuumed.
-
-        Raises:
-            QueueError: Its backend leaves that to its server.
-        """
-        if isinstance(self.queue, QueueCare):
-            return self.queue
-        scheme = self.queue.url.partition(":")[0][:20]  # the rest may hold a password
-        msg = f"the backend of {scheme}: queues leaves this to its database server; use the tools of that server"
-        raise QueueError(msg)
-
-    def oldest_ready_age(self) -> float | None:
-        """Give for how many seconds the oldest ready task has waited, or None."""
-        oldest = self.queue.oldest_ready_at()
-        return None if oldest is None else max(0.0, (self._clock() - oldest) / SECOND)
-
-    def _explained(self, task: Task) -> Task:
-        if task.state is not TaskStatus.QUEUED:
-            return task
-        info = self.registry.info(task.type)
-        if info.state in USABLE:
-            return task
-        return replace(task, reason=f"waits for its plugin, which is {info.state}: {info.reason}")
-
 
 def open(  # noqa: A001 - `ytworker.open` reads well and shadows nothing outside
     url: str | None = None,
@@ -424,34 +371,3 @@ def open(  # noqa: A001 - `ytworker.open` reads well and shadows nothing outside
     registry = PluginRegistry(policy, trace=values.trace_hooks)
     queue = open_queue(url or values.queue, registry, values.durability, events=values.events)
     return Service(queue, registry, loaded)
-
-
-def open_queue(url: str, registry: PluginRegistry, durability: str, *, events: bool = True) -> TaskQueue:
-    """Open the queue behind a URL with the backend that serves its scheme; a plain path is a SQLite file.
-
-    Args:
-        url: The queue.
-        registry: Knows the backends.
-        durability: ``full`` or ``normal``.
-        events: Whether changes of tasks are recorded.
-
-    Raises:
-        QueueError: This is no queue, or no backend for it is installed.
-    """
-    try:
-        scheme = urlsplit(url).scheme
-        if "://" in url and not scheme:
-            msg = "what stands before :// is no kind of queue"
-            raise ValueError(msg)  # noqa: TRY301 - one sentence for all that is no queue
-        if len(scheme) < 2:  # noqa: PLR2004 - no scheme, or the drive letter of a Windows path
-            scheme, url = "sqlite", sqlite_url(Path(url))
-    except (ValueError, RuntimeError) as error:  # no URL, no text, or the home of nobody
-        msg = f"this names no queue ({error}); name a file, or a URL such as sqlite:///absolute/path"
-        raise QueueError(msg) from None
-    try:
-        backend = registry.load(scheme, PluginKind.QUEUE)
-    except PluginUnavailableError as error:
-        msg = f"no backend for the queue {scheme}://…: {error.reason}"
-        raise QueueError(msg) from None
-    queue: TaskQueue = backend(url, durability=durability, events=events)
-    return queue

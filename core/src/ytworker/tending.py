@@ -6,7 +6,7 @@ from dataclasses import replace
 from ytworker.errors import QueueError
 from ytworker.failures import FailureGroup, by_cause
 from ytworker.model import Clock, Task, TaskStatus
-from ytworker.queue import Event, Requeued, TaskFilter, TaskQueue
+from ytworker.queue import Event, QueueCare, Requeued, TaskFilter, TaskQueue
 
 REQUEUABLE = (TaskStatus.DEAD, TaskStatus.CANCELLED)
 ENDED = (TaskStatus.COMPLETED, *REQUEUABLE)
@@ -26,6 +26,18 @@ class Tending:
     def __init__(self, queue: TaskQueue, clock: Clock) -> None:
         self.queue = queue
         self._clock = clock
+
+    def care(self) -> QueueCare:
+        """Give the queue as one that can be checked, backed up, restored and vacuumed.
+
+        Raises:
+            QueueError: Its backend leaves that to its server.
+        """
+        if isinstance(self.queue, QueueCare):
+            return self.queue
+        scheme = self.queue.url.partition(":")[0][:20]  # the rest may hold a password
+        msg = f"the backend of {scheme}: queues leaves this to its database server; use the tools of that server"
+        raise QueueError(msg)
 
     def cancel(self, which: TaskFilter | Collection[int]) -> int:
         """End waiting and running tasks as cancelled and say how many; a running one stops at its next look.
